@@ -280,6 +280,19 @@ func (v Axes) funcs(suffix string) []Func {
 	return list
 }
 
+// puts reports whether the variant's axes put instructions into the path at one of the
+// moments.
+func (v Axes) puts(moments ...Moment) bool {
+	for _, c := range v.choices {
+		for m, put := range c.Puts {
+			if slices.Contains(moments, m) && put(v) != nil {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // at returns the instructions that the variant's axes put into the path at a moment
 // other than BeforeHandler.
 func (v Axes) at(m Moment) Block {

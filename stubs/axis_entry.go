@@ -30,15 +30,7 @@ var _ = Register(Axis{
 			What: "entry=fred with instructions at places that only SYSCALL's path has",
 			Why:  "nothing is between user and frame that they could change: the CPU comes with the kernel's GS and stack, all flags clear and the hardware frame built, for interrupts too, which begin with interrupts off; and nothing is between the last load and ERETU (so no landing=endbr, irq=early, irq=frame, sfmask=few, cr3, stackleak, ibrs or buffers)",
 			Is: func(v Axes) bool {
-				if !v.Is(EntryFRED) {
-					return false
-				}
-				for _, m := range [...]Moment{AtEntry, BeforeStack, OnStack, SPSafe, BeforeHandler, BeforeExit, OnTrampoline, BeforeReturn} {
-					if v.at(m) != nil {
-						return true
-					}
-				}
-				return false
+				return v.Is(EntryFRED) && v.puts(AtEntry, BeforeStack, OnStack, SPSafe, BeforeHandler, BeforeExit, OnTrampoline, BeforeReturn)
 			},
 		},
 		{
