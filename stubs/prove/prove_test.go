@@ -56,13 +56,19 @@ func TestPresets(t *testing.T) {
 	}
 }
 
-var every = flag.Bool("every", false, "TestAll: prove every combination of stubs.All, not only those of stubs.Pairwise")
+var every = flag.Bool("every", false, "TestAll: prove every combination of stubs.All and all of stubs.Pairwise")
 
-// TestAll proves variants in which every two values of two axes stand together
-// that can.
+// TestAll proves variants in which every two values of two axes stand together that can:
+// without -every a few of them, as the test of `prove -all` proves them all.
 func TestAll(t *testing.T) {
 	list := stubs.Pairwise()
-	if *every {
+	if !*every {
+		const step = 8
+		for i := range len(list) / step {
+			list[i] = list[i*step]
+		}
+		list = list[:len(list)/step]
+	} else {
 		for v := range stubs.All() {
 			list = append(list, stubs.Variant{Name: v.Name(), Axes: v})
 		}
