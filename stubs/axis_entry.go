@@ -61,6 +61,9 @@ const (
 	fredEventKernel = "fred_event_kernel"
 )
 
+// fredKernelLast is the last instruction of FREDKernelEntry.
+const fredKernelLast = "fred_kernel_last"
+
 // fredConfig is MSR_IA32_FRED_CONFIG without the entry's address.
 const fredConfig = x86.FREDRedZone
 
@@ -94,6 +97,7 @@ its level. State on entry as above, but that all other registers are the kernel'
 			CALL(fredEventKernel),
 			v.popRegs(),
 			POPQ(RDI).Is(pt.DI),
+			GLOBAL(FuncName(fredKernelLast, suffix)),
 			ERETS(),
 		).In("entry").At(x86.FREDKernelEntry, 0),
 		v.fredDispatch(suffix),

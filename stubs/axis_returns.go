@@ -17,7 +17,7 @@ const (
 var _ = Register(Axis{
 	Name: "returns", Rank: 360,
 	Of: DispatchTree, Or: alsoByFrame, OfWhy: "it is about the RETs of the do_syscall_64 whose handlers take the frame and of what that calls",
-	Doc: "how the variant's functions return; the kernel's own, such as the handler, return by RET: the question returns says what that leaves out",
+	Doc: "how functions return: the variant's, and those of the kernel, such as the handler, which are made to do so when the variant is selected. But for returns=calldepth, which the kernel's do not count, and for what handles #DB and NMIs of ring 0",
 	Values: []Choice{
 		{Value: ReturnsRET, Since: "Linux 3.19", Doc: "by RET"},
 		{
@@ -42,7 +42,7 @@ var _ = Register(Axis{
 		{
 			// Linux 6.12: call_depth_return_thunk; arch/x86/kernel/callthunks.c.
 			Value: ReturnsDepth, Since: "Linux 6.2", Promises: PromiseReturns | PromiseCallDepth, Funcs: returnFuncs,
-			Doc: "by a JMP to a thunk that counts the call depth down, which the entry sets, and fills the return stack before that is empty; each function that is called counts it up (retbleed=stuff, on Skylake, in place of IBRS)",
+			Doc: "by a JMP to a thunk that counts the call depth down, which the entry sets, and fills the return stack before that is empty; each function of the variant that is called counts it up (retbleed=stuff, on Skylake, in place of IBRS)",
 		},
 	},
 	Excludes: []Exclusion{{
@@ -96,6 +96,18 @@ func (v Axes) ReturnsAt() string {
 	for value, names := range thunkNames {
 		if v.Is(value) {
 			return names.rets
+		}
+	}
+	return ""
+}
+
+// kernelReturns is the function by which the kernel's own functions return, without its
+// suffix; "" if each has its own RET. They do not count the depth of calls, so a thunk that
+// does is not for them.
+func (v Axes) kernelReturns() string {
+	for value, names := range thunkNames {
+		if v.Is(value) && value != ReturnsDepth {
+			return names.thunk
 		}
 	}
 	return ""

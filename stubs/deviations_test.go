@@ -202,7 +202,7 @@ func deviations() []deviation {
 		{Presets: []string{"linux-6.12-off"}, What: "the context switch jumps over the code that fills the return stack", Takes: []Value{RSBKept}, Left: []string{leftSkip}},
 		{
 			Presets: []string{"linux-6.12-zen2", "linux-6.12-zen3", "linux-6.12-icelake"},
-			What:    "every RET of the kernel goes by the thunk, the handler's too", Left: []string{leftReturns},
+			What:    "every RET of the kernel goes by the thunk", Left: []string{leftReturns},
 		},
 		{Presets: []string{"linux-6.12-zen3"}, What: "the safe return is where it shares predictions with the untraining", Left: []string{leftAlias}},
 		{Presets: []string{"linux-6.12-icelake"}, What: "a RET in the upper half of a line stays as it is", Left: []string{leftUpper}},

@@ -36,7 +36,7 @@ const (
 	leftNoPCID = "the NOP and the jump in the place of what PCIDs would need"
 
 	leftSkip    = "the jump over the code that would fill the return stack, in the context switch"
-	leftReturns = "the thunk of the RETs of the handler and of what it calls: they are the kernel's, and return by RET"
+	leftReturns = "the thunk of the RETs of what handles #DB and NMIs of ring 0: a breakpoint in the thunk would arrive there again"
 	leftAlias   = "the addresses of srso_alias_untrain_ret and srso_alias_safe_ret, which differ in four bits alone and lie a megabyte apart"
 	leftUpper   = "RETs that are in the upper half of a cache line, which stay as they are: here all go by the thunk"
 

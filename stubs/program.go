@@ -139,7 +139,7 @@ func (n Variant) desc() layout.VariantDesc[any] {
 		OldRSP:      n.Axes.oldRSP(),
 		TrapReturn:  uint64(0),
 		NewThread:   uint64(0),
-		ErrorEntry:  uint64(0), ParanoidEntry: uint64(0), ParanoidLast: uint64(0),
+		ErrorEntry:  uint64(0), ParanoidEntry: uint64(0), ReturnThunk: uint64(0), DebugFirst: uint64(0), DebugLast: uint64(0),
 		SpecCtrl: n.Axes.specCtrl(),
 		Info:     n.Axes.info(n.Name),
 	}
@@ -158,7 +158,13 @@ func (n Variant) desc() layout.VariantDesc[any] {
 		d.ErrorEntry = stub(ErrorEntry)
 	}
 	if n.Axes.Is(ParanoidRDGSBASE) {
-		d.ParanoidEntry, d.ParanoidLast = stub(ParanoidEntry), stub(paranoidLast)
+		d.ParanoidEntry, d.DebugFirst, d.DebugLast = stub(ParanoidEntry), stub(ParanoidEntry), stub(paranoidLast)
+	}
+	if thunk := n.Axes.kernelReturns(); thunk != "" {
+		d.ReturnThunk = stub(thunk)
+	}
+	if n.Axes.Is(EntryFRED) {
+		d.DebugFirst, d.DebugLast = stub(FREDKernelEntry), stub(fredKernelLast)
 	}
 	for i, c := range layout.FullFrameCalls {
 		switch {

@@ -61,8 +61,17 @@ func (e *env) verifyEvents(ctx context.Context, o *verifyOptions, list []stubs.V
 				continue
 			}
 			m.Engine, m.Machine = vm.Bochs, vm.PC
+			if needs&layout.FeatureFRED != 0 {
+				if err := vm.BochsFRED(ctx); err != nil {
+					skipped[i] = &events.Skipped{Why: err.Error()}
+					continue
+				}
+			}
 			if m.CPU == vm.DefaultCPU {
 				m.CPU = vm.BochsFeaturesCPU
+				if needs&layout.FeatureFRED != 0 {
+					m.CPU = vm.BochsFREDCPU
+				}
 			}
 		}
 		g.Go(func() error {

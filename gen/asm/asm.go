@@ -320,7 +320,11 @@ type Func struct {
 	Align, Skew int
 	// Saves are pushed at the start and popped by RETURN.
 	Saves []Reg
-	Body  Block
+	// ReturnSites leaves as many bytes at each RET as a JMP to a return thunk takes, the rest
+	// of them INT3, and puts the RET into the table between the symbols __return_sites and
+	// __return_sites_end: addresses of 8 bytes.
+	ReturnSites bool
+	Body        Block
 
 	code     *Code // instead of a Body
 	contract *contract

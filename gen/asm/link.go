@@ -114,6 +114,7 @@ func Link(p Program, addr, physBase uint64) (*Object, error) {
 		inRO = append(inRO, Data{Name: "str." + strconv.Itoa(i), Align: 1, Content: []any{s, "\x00"}})
 	}
 	inRO = append(inRO, Data{Name: "__ex_table", Content: lk.exTable()}, Data{Name: "__ex_table_end"})
+	inRO = append(inRO, Data{Name: "__return_sites", Content: returnSites(encs)}, Data{Name: "__return_sites_end"})
 	next := func(s Section) uint64 {
 		if p.Flat {
 			return alignUp(s.Addr+s.Size, wordSize)

@@ -450,3 +450,29 @@ func TestTooFar(t *testing.T) {
 		}
 	}
 }
+
+// TestReturnSites: each RET of a function with ReturnSites has room for a JMP, and is in the
+// table; those of others have not.
+func TestReturnSites(t *testing.T) {
+	keeps := FUNC("keeps", "", RET())
+	changes := FUNC("changes", "", TESTQ(RAX, RAX), IF(E, RETURN()), NOP(), RETURN()).Saving(RBX)
+	changes.ReturnSites = true
+	o, err := Link(Program{Funcs: []Func{keeps, changes}}, testBase, testPhys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, end := addr(t, o, "__return_sites"), addr(t, o, "__return_sites_end")
+	if end-table != 16 {
+		t.Fatalf("the table has %d bytes, want two addresses", end-table)
+	}
+	text := o.Sections[0]
+	for at := table; at < end; at += 8 {
+		site := text.Bytes[word(o, at)-text.Addr:][:5]
+		if want := []byte{0xc3, 0xcc, 0xcc, 0xcc, 0xcc}; !slices.Equal(site, want) {
+			t.Errorf("a RET is % x, want % x", site, want)
+		}
+	}
+	if b := listing(t, o, "keeps"); len(b) != 1 {
+		t.Errorf("a function without ReturnSites has % x", b)
+	}
+}

@@ -9,6 +9,8 @@ func (e *encoder) ownBytes(m *made, in *instruction, r row) []byte {
 	switch {
 	case r.bytes != nil:
 		return r.bytes
+	case in.name == "RET" && e.l.fn.ReturnSites:
+		return returnSite
 	case in.nargs == 0:
 		return nil
 	}
@@ -82,4 +84,19 @@ func (e *encoder) absoluteMove(m *made, in *instruction, op byte, width int, mem
 func immByte(arg any) byte {
 	v, _ := intOf(arg)
 	return byte(v)
+}
+
+// returnSite is a RET with room for a JMP: RET and four INT3.
+var returnSite = []byte{0xc3, 0xcc, 0xcc, 0xcc, 0xcc}
+
+// returnSites are the addresses of the RETs of functions with ReturnSites.
+func returnSites(encs []*encoded) (addrs []any) {
+	for _, enc := range encs {
+		for _, l := range enc.lines {
+			if enc.fn.ReturnSites && l.in.name == "RET" {
+				addrs = append(addrs, enc.base+uint64(l.off))
+			}
+		}
+	}
+	return addrs
 }

@@ -17,13 +17,12 @@ import (
 func bases() Program {
 	return Program{
 		Funcs: Funcs(paranoidSelect, switchBases),
-		Data:  []Data{paranoidLast},
+		Data:  []Data{debugOwn},
 	}
 }
 
-// paranoidLast is the last instruction of the selected variant's own paranoid_entry, 0 if
-// it has none.
-var paranoidLast = BSS("paranoid_last", 8, 8)
+// debugOwn are VariantDesc's DebugFirst and DebugLast of the selected variant.
+var debugOwn = BSS("debug_own", 16, 8)
 
 func paranoidSelect() Func {
 	entry, cr4, th := R11, R10, R9

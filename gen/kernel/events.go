@@ -82,14 +82,36 @@ waits for without an IRETQ, so that the next one is held back.`,
 		CMPQ(event.Kind, layout.EventNestedNMI),
 		IF(NE, RETURN()),
 		XORQ(1, event.Second),
-		IF(NE, ownInterrupt(apicNMI)),
+		IF(NE, ownNMI()),
 		RETURN(),
 	).Takes(RDI, RSI)
 }
 
-// ownInterrupt makes the APIC send this CPU an interrupt, or an NMI. Clobbers RAX, RCX, RDX.
-func ownInterrupt(command uint32) Block {
-	return apicWrite(x86.APIC_ICR, apicToSelf|apicAssert|command)
+// ownInterrupt makes the APIC send this CPU an interrupt. Clobbers RAX, RCX, RDX.
+func ownInterrupt(vector uint32) Block {
+	return apicWrite(x86.APIC_ICR, apicToSelf|apicAssert|vector)
+}
+
+// ownNMI makes the APIC send this CPU an NMI. It names the CPU by its ID, as the short form
+// for the sender is one for interrupts alone (SDM volume 3, table 11-3). Clobbers RAX, RCX
+// and RDX.
+func ownNMI() Block {
+	id, find := apicAt(x86.APIC_ID)
+	return Block{
+		find,
+		IF(NE,
+			MOVL(id, RAX),
+			MOVL(RAX, RCX.At(x86.APIC_ICR2)),
+			MOVL(apicAssert|apicNMI, RCX.At(x86.APIC_ICR)),
+		).ELSE(
+			MOVL(x86.APIC_BASE_MSR+x86.APIC_ID>>4, RCX),
+			RDMSR(),
+			MOVL(RAX, RDX),
+			MOVL(apicAssert|apicNMI, RAX),
+			MOVL(x86.APIC_BASE_MSR+x86.APIC_ICR>>4, RCX),
+			WRMSR(),
+		),
+	}
 }
 
 // eventMake is the end of #DB's handler for SysEvent.
@@ -118,16 +140,21 @@ which #DB returns, IP of the PtRegs RDI.`,
 		CMPQ(event.Kind, layout.EventInterrupt),
 		IF(E,
 			MOVQ(layout.EventNone, event.Kind), // its own handler may come here
+			CLI(),                              // is news to Bochs, see sys_event
+			MOVL(apicPriority>>4, RAX),
+			MOVQ(RAX, CR8),
 			ownInterrupt(x86.LOCAL_TIMER_VECTOR),
 			RETURN(),
 		),
 		// NMIs are blocked from the arrival of one to an IRETQ: let one come here,
-		// and make the next one while the first blocks it. #DB's IRETQ lets that in.
+		// and make the next one while the first blocks it. #DB's IRETQ lets that in, or
+		// its ERETS, which looks at this bit.
+		ORQ(x86.FREDSSNMI, regs.SS),
 		MOVQ(1, event.Blocking),
-		ownInterrupt(apicNMI),
+		ownNMI(),
 		LOOP(PAUSE()),
 		GLOBAL("event_blocked"),
-		ownInterrupt(apicNMI),
+		ownNMI(),
 		RETURN(),
 	).Saving(RBX, R12, R14).Takes(RDI, RSI) // the registers of paranoid_entry, which the first NMI runs again
 }
@@ -151,11 +178,13 @@ func sysEvent() Func {
 			// The parts of the group "irqentry" that #DB's handler runs, each with its end.
 			overlaps(RDI, R8, asmExcDebug, asmExcNMI, "invalid"),
 			overlaps(RDI, R8, paranoidEntry, returnToUsermode, "invalid"),
-			MOVQ(Sym(paranoidLast), RAX), // the variant's own
-			CMPQ(RDI, RAX),
-			IF(BE,
-				CMPQ(R8, Sym(trapEntries).Add(toParanoid)),
-				JAE("invalid"),
+			CMPQ(Sym(debugOwn), 0),
+			IF(NE, // the variant's own
+				CMPQ(R8, Sym(debugOwn)),
+				IF(AE,
+					CMPQ(RDI, Sym(debugOwn).Add(8)),
+					JBE("invalid"),
+				),
 			),
 			MOVL(x86.DR7_G0, RDX),
 			CMPQ(RSI, layout.EventFind),
@@ -177,14 +206,26 @@ func sysEvent() Func {
 		MOVQ(RSI, event.Kind),
 		MOVQ(RDI, event.At),
 		CMPQ(RSI, layout.EventNone),
-		IF(E, RETURN()),
+		IF(E,
+			MOVL(apicPriority>>4, RCX),
+			MOVQ(RCX, CR8),
+			RETURN(),
+		),
 		MOVQ(RDI, DR0),
 		MOVQ(RDX, DR7),
+		TESTL(layout.FREDPad, gs.TopOfStack),
+		IF(NE, // Bochs 3.1 lets interrupts in after FRED has cleared IF
+			MOVL(maskAll, RCX),
+			MOVQ(RCX, CR8),
+		),
 		RETURN(),
 		LABEL("invalid"),
 		fail(EINVAL),
 	).Takes(RDI, RSI).Returns(RAX)
 }
+
+// maskAll is the task priority that no interrupt exceeds (SDM volume 3, 11.8.3.1).
+const maskAll = 15
 
 // numBreakpoints is how many breakpoints a CPU has.
 const numBreakpoints = 4

@@ -13,7 +13,10 @@ var (
 	irqentryEnd   = EXTERNDATA("__irqentry_end")
 	exTable       = EXTERNDATA("__ex_table")
 	exTableEnd    = EXTERNDATA("__ex_table_end")
-	kernelEnd     = EXTERNDATA("__kernel_end")
+
+	returnSites    = EXTERNDATA("__return_sites")
+	returnSitesEnd = EXTERNDATA("__return_sites_end")
+	kernelEnd      = EXTERNDATA("__kernel_end")
 
 	// boot/proto
 	bootInfoData    = EXTERNDATA("boot_info")

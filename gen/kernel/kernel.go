@@ -43,7 +43,7 @@ var subsystems = []subsystem{
 	{"ipc", []func() Program{waits, eventfds, timerFDs, pipes, epolls, polls, selects}},
 	{"fs-changes", []func() Program{readOnly, memfds}},
 	{"process", []func() Program{randoms, processes, ids, families, forks, execs, exits, children, ptraces, coredumps}},
-	{"control", []func() Program{control, rspReaders, sampler, features, performanceCounters, callTable, dispatch}},
+	{"control", []func() Program{control, returnThunks, rspReaders, sampler, features, performanceCounters, callTable, dispatch}},
 }
 
 // Body is the kernel: everything but the boot protocols, the stubs and the
@@ -52,6 +52,10 @@ var Body = sync.OnceValue(func() Program {
 	var p Program
 	for _, s := range subsystems {
 		p.Add(s.program())
+	}
+	for i := range p.Funcs {
+		f := &p.Funcs[i]
+		f.ReturnSites = f.Bits == 0 && !keepsRET(f.Name)
 	}
 	return p
 })

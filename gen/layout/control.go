@@ -343,8 +343,14 @@ type VariantDesc[T any] struct {
 	NewThread T
 	// ErrorEntry and ParanoidEntry are where interrupts and exceptions go from the first
 	// code of their vectors, as error_entry and paranoid_entry of the kernel, which 0
-	// means; ParanoidLast is the last instruction of the latter.
-	ErrorEntry, ParanoidEntry, ParanoidLast T
+	// means.
+	ErrorEntry, ParanoidEntry T
+	// ReturnThunk is where the kernel's functions jump to return while the variant is
+	// selected; 0: they return by RET.
+	ReturnThunk T
+	// DebugFirst to DebugLast are the variant's own instructions with which every #DB of
+	// ring 0 begins and ends; 0: it has none.
+	DebugFirst, DebugLast T
 	// SpecCtrl is the value that PerCPU.SpecCtrl gets.
 	SpecCtrl T
 	Info     VariantInfo[T]

@@ -95,10 +95,12 @@ const (
 // Registers of the local APIC, relative to its page (SDM volume 3, table 11-1), and
 // bits of MSR_APIC_BASE (11.4.4 and 11.12.1).
 const (
+	APIC_ID      = 0x20
 	APIC_TASKPRI = 0x80
 	APIC_EOI     = 0xb0
 	APIC_SPIV    = 0xf0
 	APIC_ICR     = 0x300
+	APIC_ICR2    = 0x310 // its upper half
 	APIC_LVTT    = 0x320
 	APIC_LVTPC   = 0x340
 	APIC_LVT0    = 0x350
@@ -139,6 +141,7 @@ const (
 	// Parts of the ss word of the frame. Bits 15 to 0 are the selector, and bits 18 to
 	// 16 what the return does besides: bit 18 is set by an NMI, and lets the next one in.
 	FREDSSSoftware    = 1 << 17 // SYSCALL, SYSENTER or INT n, which a single-step trap follows
+	FREDSSNMI         = 1 << 18
 	FREDSSVector      = 32      // the bit at which the vector begins, 8 bits
 	FREDSSType        = 48      // the same of the type, 4 bits
 	FREDSSLong        = 1 << 57 // the event came in 64-bit code

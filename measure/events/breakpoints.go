@@ -74,7 +74,7 @@ func fromGuest(ctx context.Context, n stubs.Variant, m vm.Config, command wire.C
 		}
 	}
 	run, err := boot.RunPrepared(ctx, m, nil)
-	result := &Result{Variant: n.Name, Engine: m.Engine}
+	result := &Result{Variant: n.Name, Engine: m.Engine, FRED: n.Axes.Is(stubs.EntryFRED)}
 	if run != nil && slices.Contains([]vm.Outcome{vm.Panic, vm.Crash, vm.Signaled}, run.VM.Outcome) {
 		last := "before the first event"
 		if n := len(run.Events); n > 0 {
@@ -96,7 +96,7 @@ func fromGuest(ctx context.Context, n stubs.Variant, m vm.Config, command wire.C
 			result.Lost = append(result.Lost, c.Detail)
 		}
 	}
-	return result, take(result, kernel, run.Events, heldBack(m.Engine))
+	return result, take(result, kernel, run.Events, heldBack(m.Engine) && !result.FRED)
 }
 
 // places counts the events of Breakpoints, and finds places that none reached.
@@ -190,7 +190,7 @@ func gaps(kernel *image.Image, met map[uint64]bool) []string {
 				at := l.Addr + uint64(r.Off)
 				if r.Label == "" {
 					rows[at] = row{r, at, at + uint64(len(r.Bytes)), fmt.Sprintf("%s+%#x %v", l.Name, r.Off, r.Ins.Short())}
-					refused[at] = slices.Contains([]string{"asm_exc_debug", stubs.ParanoidEntry, "paranoid_body"}, name)
+					refused[at] = slices.Contains([]string{"asm_exc_debug", stubs.ParanoidEntry, "paranoid_body", stubs.FREDKernelEntry}, name)
 					byChance[at] = l.Name == "asm_sysvec_apic_timer_interrupt"
 				}
 			}
@@ -202,6 +202,9 @@ func gaps(kernel *image.Image, met map[uint64]bool) []string {
 		if !ok {
 			said = append(said, fmt.Sprintf("a breakpoint was hit at %#x, where no instruction begins", at))
 			continue
+		}
+		if m := r.Ins.Mnemonic(); m == "ERETS" || m == "ERETU" {
+			continue // the decoder takes them for CLAC
 		}
 		if to := successors(r.Bytes, r.next, rows[r.next].Bytes); to != nil && !byChance[at] && !slices.ContainsFunc(to, func(to uint64) bool {
 			_, ours := rows[to]

@@ -203,8 +203,8 @@ func (e *event) deliver(r gdb.Registers) error {
 	if err != nil {
 		return err
 	}
-	if e.kind.maskable { // it must not switch threads
-		if err := e.mayResched(false); err != nil {
+	if e.kind.maskable { // it must not switch threads, and no tick that a stop makes due may follow
+		if err := errors.Join(e.mayResched(false), e.stub.SetCR8(maskAll)); err != nil {
 			return err
 		}
 	}
@@ -221,7 +221,7 @@ func (e *event) deliver(r gdb.Registers) error {
 			return err
 		}
 	}
-	after, err := e.comeBack()
+	after, err := e.comeBack(frame.SP)
 	if err != nil {
 		return err
 	}
@@ -285,8 +285,8 @@ func (s *sweep) workDone(r gdb.Registers) (bool, error) {
 }
 
 // comeBack lets the machine return from the handler, and returns its registers
-// where it stops.
-func (e *event) comeBack() (gdb.Registers, error) {
+// where it stops. sp is RSP where the event arrived.
+func (e *event) comeBack(sp uint64) (gdb.Registers, error) {
 	if err := e.stub.Step(); err != nil { // over the breakpoint
 		return gdb.Registers{}, err
 	}
@@ -303,8 +303,9 @@ func (e *event) comeBack() (gdb.Registers, error) {
 		if err != nil {
 			return r, err
 		}
+		deeper := e.back == e.to && r.RSP < sp && e.stackTop(r.RSP) == e.stackTop(sp)
 		switch {
-		case r.RIP == e.back.rip && !(e.onInterruptStack(r.RSP) && e.stackTop(r.RSP) != e.stackTop(e.back.rsp)):
+		case r.RIP == e.back.rip && !deeper && !(e.onInterruptStack(r.RSP) && e.stackTop(r.RSP) != e.stackTop(e.back.rsp)):
 			return r, nil
 		case r.RIP == e.back.rip, // the handler's own
 			e.tick(r):

@@ -32,7 +32,8 @@ import (
 // Undelivered is an event that cannot be delivered, and why.
 type Undelivered struct{ Name, Why string }
 
-// notByDebugger are the events that Sweep lacks, notByGuest those that Breakpoints lacks.
+// notByDebugger are the events that Sweep lacks, notByGuest those that Breakpoints lacks,
+// and notByFRED those that it lacks of a variant with entry=fred.
 var (
 	notByDebugger = []Undelivered{
 		{kindHeld, "QEMU 7.2 delivers the #DB of a data breakpoint behind MOV SS at once, where a CPU waits for one instruction"},
@@ -41,6 +42,10 @@ var (
 		{"#MC in #MC", "a CPU shuts down (SDM volume 3, 16.3.2.2, MCIP)"},
 		{"#PF elsewhere than at a copy to ring 3", "the kernel's own memory is always mapped; where it comes is a path of its own"},
 		{"#GP elsewhere than at IRETQ", "no other instruction can raise it but SYSRETQ, which no preset lets come to one; where it comes is a path of its own"},
+	}
+	notByFRED = []Undelivered{
+		{kindHeld + " with FRED", "the delivery of the event behind MOV SS drops it"},
+		{"events in asm_fred_entrypoint_kernel", "each begins with a #DB in ring 0, which arrives there itself"},
 	}
 	notByGuest = []Undelivered{
 		{kindMC, "the guest cannot make one; QEMU's monitor can (-engine icount)"},
@@ -65,6 +70,9 @@ func NotDelivered(results []*Result) []Undelivered {
 		} else if !heldBack(e) {
 			of = append(slices.Clone(of), notByDebugger[0])
 		}
+		if slices.ContainsFunc(results, func(r *Result) bool { return r.Engine == e && r.FRED }) {
+			of = append(slices.Clone(of), notByFRED...)
+		}
 		for _, u := range of {
 			list = append(list, Undelivered{fmt.Sprintf("%s on %s", u.Name, e), u.Why})
 		}
@@ -88,6 +96,7 @@ type Swept struct {
 type Result struct {
 	Variant string
 	Engine  vm.Engine
+	FRED    bool // it enters by FRED
 	Swept   []Swept
 	// Lost says what did not arrive, or what it left behind: place, kind and the
 	// values that differ. Empty: nothing was lost.

@@ -56,7 +56,8 @@ func sampled(p, kind string) bool {
 }
 
 // TestSweep: events arrive everywhere, and nothing is lost: of all kinds on the oldest
-// path, NMIs on the newest, and interrupts in a call whose stack is lowered at random.
+// path, NMIs on the newest, and interrupts in a call whose stack is lowered at random, or by
+// whose return thunk the interrupt's handler returns, too.
 func TestSweep(t *testing.T) {
 	for _, row := range []struct {
 		name string
@@ -65,6 +66,7 @@ func TestSweep(t *testing.T) {
 		{"linux-3.19", sampled},
 		{"linux-6.12+pti", func(path, kind string) bool { return kind == kindNMI && sampled(path, kind) }},
 		{"linux-6.12+dispatch=tree+kstack=rdtsc", func(path, kind string) bool { return kind == kindInterrupt && path == "interrupt in a call" }},
+		{"linux-6.12-icelake", func(path, kind string) bool { return kind == kindInterrupt && path == "null call" }},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

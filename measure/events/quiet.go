@@ -26,10 +26,24 @@ func (s *sweep) begin() error {
 		}
 		s.rest = append(s.rest, at)
 	}
-	if err := s.leaveOn("sys_rt_sigreturn"); err != nil {
+	if err := errors.Join(s.readText(), s.leaveOn("sys_rt_sigreturn")); err != nil {
 		return err
 	}
 	return errors.Join(s.stub.Break(s.rest[1:]...), s.stub.SetCR8(maskAll))
+}
+
+// readText takes the text as the machine has it: with some variants the kernel's functions
+// return by a thunk.
+func (s *sweep) readText() error {
+	const packet = 1024
+	for off := 0; off < len(s.text); off += packet {
+		b, err := s.stub.MemoryPhysical(s.textAddr+uint64(off)-layout.KernelBase, min(packet, len(s.text)-off))
+		if err != nil {
+			return err
+		}
+		copy(s.text[off:], b)
+	}
+	return nil
 }
 
 // leaveOn removes the CLI from a handler that returns with interrupts off: an exit

@@ -43,6 +43,7 @@ func (s *Shared) take(p sharedPlace) bool {
 // kernelsChoice are the values by which the kernel's own entries and exits differ.
 var kernelsChoice = []stubs.Value{
 	stubs.CR3Switch, stubs.CR3PCID, stubs.IBRSEntry, stubs.TrapsSYSRET, stubs.NewThreadFast, stubs.IntGSCS, stubs.ParanoidRDGSBASE,
+	stubs.ReturnsRetbleed, stubs.ReturnsSRSO, stubs.ReturnsSRSOAlias, stubs.ReturnsITS,
 }
 
 // alike names the variants for which the kernel's own code does the same.

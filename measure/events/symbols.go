@@ -107,7 +107,7 @@ func readSymbols(kernel string) (*symbols, error) {
 	if function, err = s.function("sys_breakpoint"); err != nil {
 		return nil, err
 	}
-	s.breakpointEnd = function[1] - 1
+	s.breakpointEnd = function[1] - returnSite
 	if s.text[s.breakpointEnd-s.textAddr] != ret {
 		return nil, errors.New("events: sys_breakpoint does not end with RET")
 	}
@@ -115,6 +115,9 @@ func readSymbols(kernel string) (*symbols, error) {
 }
 
 const ret = 0xc3
+
+// returnSite is how many bytes a RET of the kernel has, with the place for a JMP.
+const returnSite = 5
 
 // glued finds the code that all paths share.
 func (s *symbols) glued() error {
