@@ -111,7 +111,7 @@ type AuditCell struct {
 	Places []AuditPlace
 }
 
-// Found is all that the reader may find.
+// Found returns all that the reader may find.
 func (c *AuditCell) Found() Found { return c.found }
 
 // Faulty reports whether the reader has to be looked at.
@@ -423,8 +423,9 @@ func (a *auditor) audit(m *machine, obj *asm.Object, n stubs.Variant) (*Audit, e
 	return table, nil
 }
 
-// keeperVerdict is the verdict on the two functions that keep words up to date for readers.
-// copy_thread takes what the last switch left in usersp; start_thread has it right.
+// keeperVerdict returns the verdict on the two functions that keep words up to date for
+// readers. copy_thread takes what the last switch left in usersp; start_thread has it
+// right.
 func keeperVerdict(reader int, old, kept bool) Verdict {
 	switch {
 	case old == kept && reader == layout.ReaderStartThread, !old && !kept:

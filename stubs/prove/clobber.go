@@ -34,7 +34,8 @@ func (m *machine) otherThreads(st *state) {
 	}
 }
 
-// clobberRegs is what every function does to the registers.
+// clobberRegs makes unknown what any C function may change: the caller-saved registers and
+// the flags.
 func (m *machine) clobberRegs(st *state, f *function) {
 	names := f.unknowns()
 	regs := [...]reg{rAX, rCX, rDX, rSI, rDI, r8, r9, r10, r11}

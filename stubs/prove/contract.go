@@ -458,9 +458,9 @@ func (m *machine) result(st *state, f *function) {
 	m.returnFrom(st)
 }
 
-// clobbered is the value that RCX or R11, or its slot, must hold: its own, or, as
-// SYSRETQ leaves the two, the RIP and RFLAGS with which the call returns. A handler
-// may have changed only the latter.
+// clobbered returns the value that RCX or R11, or its slot, must hold: its own, or, as
+// SYSRETQ leaves the two, the RIP and RFLAGS with which the call returns. A handler may
+// have changed only the latter.
 func (m *machine) clobbered(st *state, s layout.Slot, got word, want value) value {
 	from := layout.SlotIP
 	if m.fred() { // ERETU changes neither

@@ -5,7 +5,7 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// erase is stackleak_erase: whatever is on the thread's stack below the frame is
+// erase models stackleak_erase: whatever is on the thread's stack below the frame is
 // overwritten. It is called with RSP right below the frame, or on the trampoline stack.
 func (m *machine) erase(st *state, f *function) {
 	ok := m.check(st, claimIRQOff, 0, f, st.irq == off, func() (string, string, *origin) { return triNames[st.irq], "off", nil })
@@ -30,7 +30,7 @@ func (m *machine) erase(st *state, f *function) {
 	m.returnTo(st, st.trampoline[i])
 }
 
-// uses is the call of a function that uses the thread's stack. It checks, of a variant
+// uses notes the call of a function that uses the thread's stack. It checks, of a variant
 // that promises to erase it, that no run of words is left as it was between the frame and
 // RSP: there the search for what was used would end.
 func (m *machine) uses(st *state, f *function) bool {
@@ -57,7 +57,7 @@ func (m *machine) erasedAt(st *state, f *function) bool {
 	return !m.promises.Has(stubs.PromiseErased) || m.check(st, claimErased, 0, f, st.erased, nil)
 }
 
-// eraseText is what a claim about the erasing says.
+// eraseText returns what a claim about the erasing says.
 func (k claimKind) eraseText(of string) string {
 	if k == claimDense {
 		return "no run of words that ends the search for what is to be erased is above RSP at " + of

@@ -211,7 +211,7 @@ func zeroExtends(t *term, f *facts) bool {
 	return f.t.op == isSext && t.op == isAnd && t.x == f.t.x && t.k == maskOf(uint8(f.t.k)) && f.k < signBit(uint8(f.t.k))
 }
 
-// signBit is the highest bit of the lowest n bytes.
+// signBit returns the highest bit of the lowest n bytes.
 func signBit(n uint8) uint64 { return 1 << (8*n - 1) }
 
 // truth is what is known of a condition.

@@ -50,7 +50,7 @@ func (m *machine) pushedFlags(st *state) value {
 	return t.value()
 }
 
-// popFlags is POPFQ in ring 0: it loads all flags that the machine follows (SDM volume 2,
+// popFlags runs POPFQ in ring 0: it loads all flags that the machine follows (SDM volume 2,
 // POPF). With TF set, the next instruction would trap in ring 0, wherever it is.
 func (m *machine) popFlags(st *state) bool {
 	w, ok := m.pop(st)

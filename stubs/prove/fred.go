@@ -27,7 +27,7 @@ func newEventSymbols() eventSymbols {
 // fred reports whether FRED delivers the events.
 func (s *subject) fred() bool { return s.promises.Has(stubs.PromiseFRED) }
 
-// above is how far the frame ends below the stack's end.
+// above returns how many bytes the frame ends below the stack's end.
 func (s *subject) above() uint64 {
 	if s.fred() {
 		return layout.FREDPad
@@ -35,7 +35,8 @@ func (s *subject) above() uint64 {
 	return 0
 }
 
-// stackEnd is where the thread's stack ends, as a distance of origin's term.
+// stackEnd returns where the thread's stack ends, as a distance in bytes from origin's
+// term.
 func (s *subject) stackEnd(st *state) uint64 { return st.origin.c + s.above() }
 
 // byCPU is the origin of what the CPU itself has written.
@@ -47,7 +48,7 @@ var pushed = [...]layout.Slot{layout.SlotOrigAX, layout.SlotIP, layout.SlotCS, l
 // deliveredWords is how many words the CPU writes in all, from the stack's end down.
 const deliveredWords = len(pushed) + layout.FREDPad/8
 
-// atCall is the machine at the variant's entry when ring 3 has executed SYSCALL.
+// atCall returns the machine at the variant's entry when ring 3 has executed SYSCALL.
 func (m *machine) atCall() *state {
 	if !m.fred() {
 		return m.onEither(m.s.afterSYSCALL(m.entry, m.mask))
@@ -58,9 +59,9 @@ func (m *machine) atCall() *state {
 	return st
 }
 
-// atEntries are the machines in which the variant is entered: by a call and, where FRED
-// delivers the events, by any other event of each ring. What the variant tells a call by
-// is not so for the others: the type is another, or what comes with it.
+// atEntries returns the machines in which the variant is entered: by a call and, where FRED
+// delivers the events, by any other event of each ring. What the variant tells a call by is
+// not so for the others: the type is another, or what comes with it.
 func (m *machine) atEntries() []*state {
 	list := []*state{m.atCall()}
 	if !m.fred() {
@@ -94,7 +95,7 @@ func (m *machine) atEntries() []*state {
 	return append(list, st)
 }
 
-// delivered3 is the machine when FRED has delivered an event of ring 3, but for the
+// delivered3 returns the machine when FRED has delivered an event of ring 3, but for the
 // frame: GS is the kernel's, no flag is set, and no register but RSP has changed.
 func (m *machine) delivered3() *state {
 	st := m.s.afterSYSCALL(m.entry, maxWord)
@@ -120,12 +121,13 @@ func (m *machine) pushes(st *state, code, ip, cs, ss value) {
 	st.regs[rSP] = word{v: hardwareFrame(st)}
 }
 
-// hardwareFrame is where the error code is.
+// hardwareFrame returns the address of FRED's frame: that of its lowest word, the error
+// code.
 func hardwareFrame(st *state) value {
 	return value{st.origin.t, st.origin.c - 8*uint64(len(pushed))}
 }
 
-// delivered are the CPU's own stores when a call begins.
+// delivered returns the CPU's own stores when a call begins: FRED's frame, else none.
 func (m *machine) delivered() (list []Access) {
 	if !m.fred() {
 		return nil
@@ -145,8 +147,8 @@ func (m *machine) entries(st *state) bool {
 	}) && ok
 }
 
-// event is fred_event_user or fred_event_kernel: it handles the event of the full frame
-// that RDI points to. The first may edit any slot, lets other threads run, and leaves
+// event models fred_event_user and fred_event_kernel: each handles the event of the full
+// frame that RDI points to. The first may edit any slot, lets other threads run, and leaves
 // interrupts off and no work; the second may change the place to continue at, and flags.
 func (m *machine) event(st *state, f *function) {
 	user := f == contracts["fred_event_user"]
@@ -175,7 +177,7 @@ func (m *machine) event(st *state, f *function) {
 	m.returnFrom(st)
 }
 
-// eret is ERETU or ERETS.
+// eret runs ERETU or ERETS, and checks what the ring that it returns to must find.
 func (m *machine) eret(st *state, in *inst, f *function) {
 	if st.phase != inCall || !m.fred() {
 		m.undecided(st, claimTarget, "FRED does not deliver this variant's events")

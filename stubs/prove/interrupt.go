@@ -20,10 +20,10 @@ func contract(name string) *function {
 	return f
 }
 
-// atInterrupts are the machines in which the variant's own entries of interrupts and
-// exceptions begin: with the CS of each segment that code of ring 3 can run in and the
-// user's GS, and in ring 0 with the kernel's, or, of those that can come at any
-// instruction, with either. The frame is pushed down to the slot of RDI.
+// atInterrupts returns the machines in which the variant's own entries of interrupts and
+// exceptions begin. From ring 3 they have the CS of each segment that its code can run in
+// and the user's GS; from ring 0 the kernel's GS or, at the entry of those that can come at
+// any instruction, either. The frame is pushed down to the slot of RDI.
 func (m *machine) atInterrupts() (list []*state) {
 	for _, cs := range [...]uint64{x86.USER_CS, x86.USER32_CS, x86.KERNEL_CS} {
 		ring0 := cs == x86.KERNEL_CS
@@ -40,7 +40,8 @@ func (m *machine) atInterrupts() (list []*state) {
 	return list
 }
 
-// interruptedAt is one of them.
+// interruptedAt returns the machine at an entry of an interrupt or exception that came
+// while CS was cs, with the user's GS or the kernel's.
 func (m *machine) interruptedAt(entry, cs uint64, userGS bool) *state {
 	st := m.s.afterSYSCALL(entry, maxWord)
 	st.phase, st.facts, st.given = inInterrupt, nil, nil
@@ -72,7 +73,7 @@ func (m *machine) interruptedAt(entry, cs uint64, userGS bool) *state {
 	return st
 }
 
-// interrupted is the arrival at the kernel's part: it finds full pt_regs, the vector
+// interrupted checks the arrival at the kernel's part: it finds full pt_regs, the vector
 // and its own GS.
 func (m *machine) interrupted(st *state, f *function) {
 	e := &st.expect
@@ -109,8 +110,8 @@ func (m *machine) interrupted(st *state, f *function) {
 	}
 }
 
-// interruptReturn is the IRETQ back to ring 0: everything is as it was, but for what the
-// handler has changed in the frame.
+// interruptReturn checks the IRETQ back to ring 0: everything is as it was, but for what
+// the handler has changed in the frame.
 func (m *machine) interruptReturn(st *state, in *inst, f *function) {
 	e := &st.expect
 	ok := m.check(st, claimByIRET, 0, f, in.op == opIRET, nil)

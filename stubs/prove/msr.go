@@ -6,7 +6,7 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// msr is the number in ECX that RDMSR or WRMSR takes.
+// msr returns the number in ECX that RDMSR or WRMSR takes, and whether it is known.
 func (m *machine) msr(st *state) (uint64, bool) {
 	v := m.ts.and(m.at(st).resolve(st.regs[rCX].v), maskOf(4))
 	return v.c, v.t == nil
@@ -16,7 +16,8 @@ func (m *machine) msr(st *state) (uint64, bool) {
 // and MSR_KERNEL_GS_BASE follow each other as the places of state.bases do.
 func isBaseMSR(n uint64) bool { return n-x86.MSR_FS_BASE < numBases }
 
-// readMSR is RDMSR.
+// readMSR runs RDMSR of an MSR that the machine follows; of any other the proof is
+// undecided.
 func (m *machine) readMSR(st *state) bool {
 	var v value
 	switch n, ok := m.msr(st); {
@@ -43,7 +44,7 @@ func (m *machine) readMSR(st *state) bool {
 	return true
 }
 
-// writeMSR is WRMSR.
+// writeMSR runs WRMSR.
 func (m *machine) writeMSR(st *state) bool {
 	switch n, ok := m.msr(st); {
 	case ok && isBaseMSR(n):
@@ -87,7 +88,7 @@ func (m *machine) writeMSR(st *state) bool {
 	})
 }
 
-// edxEAX is the word that WRMSR writes.
+// edxEAX returns the word that WRMSR writes.
 func (m *machine) edxEAX(st *state) word {
 	low, high := st.regs[rAX], m.at(st).resolve(st.regs[rDX].v)
 	return word{m.ts.join(m.at(st).resolve(low.v), high, 32, ^uint64(0)), m.moved(st, low.by)}
@@ -99,7 +100,7 @@ func (m *machine) mayTouchSpecCtrl(st *state) bool {
 	return m.promises.Has(stubs.PromiseIBRS) && st.phase == inCall || m.check(st, claimSpecCtrl, 0, nil, false, nil)
 }
 
-// specCtrl is the kernel's SPEC_CTRL, or ring 3's.
+// specCtrl returns the kernel's SPEC_CTRL, with IBRS, or ring 3's, without.
 func (m *machine) specCtrl(ibrs bool) value {
 	v := m.s.percpu[uint64(percpu.SpecCtrl.Off)].value()
 	if ibrs {
@@ -124,7 +125,7 @@ func (m *machine) isResidue(r reg, v value) bool {
 	return m.promises.Has(stubs.PromiseIBRS) && r == rDX && v == m.ts.shr(m.specCtrl(true), 32)
 }
 
-// residue is the constants that mitigations leave in a register before the handler: a
+// residue returns the constants that mitigations leave in a register before the handler: an
 // MSR's number, and the count of a loop.
 func (s *subject) residue(r reg) (list []uint64) {
 	if r == rCX && s.promises.Has(stubs.PromiseIBRS) {

@@ -76,7 +76,7 @@ func (m *machine) lettingIn(st *state) {
 	}
 }
 
-// preempted is preempt_schedule: it lets other threads run, and leaves interrupts on.
+// preempted models preempt_schedule: it lets other threads run, and leaves interrupts on.
 func (m *machine) preempted(st *state, f *function) {
 	if !m.check(st, claimIRQ, 0, f, st.irq == on, func() (string, string, *origin) { return triNames[st.irq], "on", nil }) {
 		return

@@ -83,8 +83,8 @@ func (m *machine) untouched(st *state, f *function, registers bool) bool {
 	return ok
 }
 
-// otherBases is what a handler may do to the bases of ring 3's segments:
-// arch_prctl sets them.
+// otherBases makes the bases of ring 3's segments unknown, as a handler may: arch_prctl
+// sets them.
 func (m *machine) otherBases(st *state, f *function) {
 	if m.walk != nil {
 		return
@@ -97,11 +97,11 @@ func (m *machine) otherBases(st *state, f *function) {
 	st.bases[baseOther] = word{v: e.bases[baseGS]}
 }
 
-// userSelector is the selector that ring 3 has in a segment register. CS and SS
-// are not in it: they are the kernel's during a call.
+// userSelector returns the selector that ring 3 has in a segment register, but for CS and
+// SS: they are the kernel's during a call.
 func (m *machine) userSelector(i uint8) value { return m.s.selectors[i].value() }
 
-// selector is what a segment register holds.
+// selector returns what a segment register holds.
 func (m *machine) selector(st *state, o operand) word {
 	switch o.reg { // SYSCALL has loaded them
 	case segCS:
@@ -140,7 +140,7 @@ func (m *machine) loadSelector(st *state, o operand, w word) bool {
 	return true
 }
 
-// moveBase is RDFSBASE, WRFSBASE, RDGSBASE and WRGSBASE.
+// moveBase runs RDFSBASE, WRFSBASE, RDGSBASE and WRGSBASE.
 func (m *machine) moveBase(st *state, in *inst) bool {
 	b := &st.bases[in.third.reg-segRegFS]
 	if in.op == opRDBASE {
@@ -154,8 +154,8 @@ func (m *machine) moveBase(st *state, in *inst) bool {
 	return true
 }
 
-// fromOutside is what puts a word into registers that the proof knows nothing
-// of: the time, a counter, a random number, what the CPU has.
+// fromOutside runs an instruction that puts a word into registers of which the proof knows
+// nothing: the time, a counter, a random number, what the CPU has.
 func (m *machine) fromOutside(st *state, in *inst) bool {
 	v := func(mask uint64) word {
 		return word{m.ts.and(outside("what "+opNames[in.op]+" reads", false).value(), mask), m.moved(st, nil)}

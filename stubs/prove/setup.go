@@ -26,13 +26,13 @@ var (
 	msrNames   = [numMSRs]string{"MSR_STAR", "MSR_LSTAR", "MSR_SYSCALL_MASK", "EFER", "SPEC_CTRL", "FRED_CONFIG"}
 )
 
-// msrAt is the place of one of them in state.msrs, or -1.
+// msrAt returns the index of an MSR in state.msrs, or -1 if it is none of msrNumbers.
 func msrAt(number uint64) int { return slices.Index(msrNumbers[:], number) }
 
 // selected is what calls syscall_init.
 var selected = &function{name: "the set-up's end", kind: hardware}
 
-// atSetUp is the machine when the kernel calls syscall_init: it is in the kernel,
+// atSetUp returns the machine when the kernel calls syscall_init: it is in the kernel,
 // interrupts are off, and the MSRs are another variant's.
 func (s *symbols) atSetUp(at uint64) *state {
 	st := s.atSwitch(at)
@@ -50,7 +50,7 @@ func (s *symbols) atSetUp(at uint64) *state {
 // runSetUp follows syscall_init, and so finds out which flags SYSCALL clears.
 func (m *machine) runSetUp() { m.run(m.s.atSetUp(m.setUp)) }
 
-// isSetUp is the return of syscall_init.
+// isSetUp checks, at the return of syscall_init, the MSRs that it has set.
 func (m *machine) isSetUp(st *state) {
 	ok := m.inKernel(st, selected)
 	m.mask, _ = m.fixed(st, st.msrs[msrSFMASK])
@@ -71,7 +71,7 @@ func (m *machine) isSetUp(st *state) {
 	}
 }
 
-// setSpecCtrl is what syscall_init must leave in SPEC_CTRL: what it finds, unless the
+// setSpecCtrl returns what syscall_init must leave in SPEC_CTRL: what it finds, unless the
 // variant promises BHI_DIS_S and no WRMSR of a call will set it.
 func (m *machine) setSpecCtrl() value {
 	if m.promises.Has(stubs.PromiseBHIDisS) && !m.promises.Has(stubs.PromiseIBRS) {
@@ -80,7 +80,7 @@ func (m *machine) setSpecCtrl() value {
 	return m.s.msrs[msrSpecCtrl].value()
 }
 
-// fixed is a word that is known.
+// fixed returns the constant that a word holds, and whether it holds one.
 func (m *machine) fixed(st *state, w word) (uint64, bool) {
 	v := m.at(st).resolve(w.v)
 	return v.c, v.t == nil

@@ -8,8 +8,8 @@ import (
 // is no rule here by which a term would become a simpler one, but that a symbol
 // and constants add up: the addresses of the stack and of the per-CPU area are such sums.
 
-// resultFlags are ZF, SF and PF of a result. A flag has no name in the script before
-// it is asked for: most never are.
+// resultFlags sets ZF, SF and PF by a result. A flag has no name in the script before it is
+// asked for: most never are.
 func (o *oracle) resultFlags(sh *shadow, r string, size int) {
 	sh.zf = fmt.Sprintf("(= %s %s)", r, literal(0, size))
 	sh.sf = bitOf(r, size-1)
@@ -20,7 +20,7 @@ func (o *oracle) resultFlags(sh *shadow, r string, size int) {
 	sh.pf = isBit(text)
 }
 
-// condition is cc of the flags (SDM volume 1, appendix B).
+// condition returns the condition cc of the flags (SDM volume 1, appendix B).
 func (sh *shadow) condition(cc uint8) string {
 	less := fmt.Sprintf("(xor %s %s)", sh.sf, sh.of)
 	text := [...]string{
@@ -33,7 +33,8 @@ func (sh *shadow) condition(cc uint8) string {
 	return text
 }
 
-// carried is ADD or SUB with a carry, which is one bit: the result and its flags.
+// carried models ADD or SUB with a carry, which is one bit: it returns the result and sets
+// its flags.
 func (o *oracle) carried(sh *shadow, size int, a, b, carry string, minus bool) string {
 	op, change := "bvadd", "(bvand (bvxor %[1]s %[3]s) (bvxor %[2]s %[3]s))"
 	if minus {
@@ -76,7 +77,7 @@ func (o *oracle) pops(sh *shadow) bv {
 	return v
 }
 
-// run is one instruction; next is where the one behind it is.
+// run models one instruction; next is the address of the one behind it.
 func (o *oracle) run(sh *shadow, in *inst, next uint64) {
 	w := in.width
 	size := 8 * int(w)
@@ -142,7 +143,7 @@ func (o *oracle) run(sh *shadow, in *inst, next uint64) {
 	}
 }
 
-// string_ is a string instruction, repeated if RCX is a constant.
+// string_ models a string instruction, repeated if RCX is a constant.
 func (o *oracle) string_(sh *shadow, in *inst) {
 	turns := uint64(1)
 	if in.rep != 0 {
@@ -356,8 +357,8 @@ func (o *oracle) writeUnless(sh *shadow, cond string, op operand, width uint8, v
 	sh.regs[op.reg] = o.define(64, ite(cond, old.text, sh.regs[op.reg].text))
 }
 
-// count_ is the count of a shift as a term of the operand's size (SDM volume 2:
-// modulo 32, of 8 bytes modulo 64).
+// count_ returns the count of a shift as a term of the operand's size (SDM volume 2: modulo
+// 32, of 8 bytes modulo 64).
 func (o *oracle) count_(sh *shadow, op operand, size int) string {
 	n := o.read(sh, op, 1)
 	mask := uint64(max(size, 32) - 1)
@@ -367,8 +368,8 @@ func (o *oracle) count_(sh *shadow, op operand, size int) string {
 	return o.define(size, wide(fmt.Sprintf("(bvand %s %s)", n.text, literal(mask, 8)), 8, size)).text
 }
 
-// shift_ is SHL, SHR and SAR. A count of 0 changes no flag; OF is defined for 1
-// alone, CF of the first two for counts up to the size.
+// shift_ models SHL, SHR and SAR. A count of 0 changes no flag; OF is defined for 1 alone,
+// CF of the first two for counts up to the size.
 func (o *oracle) shift_(sh *shadow, in *inst) {
 	size := 8 * int(in.width)
 	a := o.read(sh, in.dst, in.width).text
@@ -394,7 +395,7 @@ func (o *oracle) shift_(sh *shadow, in *inst) {
 	o.write(sh, in.dst, in.width, bv{text: r})
 }
 
-// scan_ is BSF, BSR, TZCNT, LZCNT and POPCNT.
+// scan_ models BSF, BSR, TZCNT, LZCNT and POPCNT.
 func (o *oracle) scan_(sh *shadow, in *inst) {
 	size := 8 * int(in.width)
 	a := o.read(sh, in.src, in.width).text
@@ -433,7 +434,7 @@ func (o *oracle) scan_(sh *shadow, in *inst) {
 	o.write(sh, in.dst, in.width, o.define(size, r))
 }
 
-// product_ is MUL and IMUL.
+// product_ models MUL and IMUL.
 func (o *oracle) product_(sh *shadow, in *inst) {
 	size := 8 * int(in.width)
 	extend := "sign_extend"

@@ -52,7 +52,7 @@ func (sh *shadow) raise() {
 	}
 }
 
-// deepest is the largest distance that RSP may be below a frame.
+// deepest returns the largest distance, in bytes, that RSP may be below a frame.
 func (sh *shadow) deepest() uint64 {
 	if sh.lowered != "" {
 		return 8*numCells + layout.KStackMask

@@ -6,7 +6,7 @@ import (
 	"github.com/entrylab/entrylab/gen/x86"
 )
 
-// flagsWord is RFLAGS as PUSHFQ stores it.
+// flagsWord returns RFLAGS as PUSHFQ stores it.
 func (o *oracle) flagsWord(sh *shadow) bv {
 	known := map[uint64]string{
 		x86.X86_EFLAGS_CF: sh.cf, x86.X86_EFLAGS_PF: sh.pf, x86.X86_EFLAGS_ZF: sh.zf, x86.X86_EFLAGS_SF: sh.sf, x86.X86_EFLAGS_OF: sh.of,
@@ -27,7 +27,7 @@ func (o *oracle) flagsWord(sh *shadow) bv {
 	return o.define(64, text+")")
 }
 
-// popFlags_ is POPFQ in ring 0.
+// popFlags_ models POPFQ in ring 0.
 func (o *oracle) popFlags_(sh *shadow, v bv) {
 	bit := func(mask uint64) string { return o.truth(not(clearIn(v, mask))) }
 	sh.cf, sh.pf, sh.zf, sh.sf, sh.of = bit(x86.X86_EFLAGS_CF), bit(x86.X86_EFLAGS_PF), bit(x86.X86_EFLAGS_ZF), bit(x86.X86_EFLAGS_SF), bit(x86.X86_EFLAGS_OF)

@@ -353,8 +353,8 @@ var regSlot = [numRegs]layout.Slot{
 // enosys is the result of a call that no handler answers.
 const enosys = ^uint64(layout.ENOSYS) + 1
 
-// afterSYSCALL is the machine at the entry (SDM volume 2, SYSCALL): RIP is in
-// RCX and RFLAGS in R11, the flags of mask are clear, all else is the user's.
+// afterSYSCALL returns the machine at the entry (SDM volume 2, SYSCALL): RIP is in RCX and
+// RFLAGS in R11, the flags of mask are clear, all else is the user's.
 func (s *symbols) afterSYSCALL(entry, mask uint64) *state {
 	st := &state{pc: entry, origin: s.top.value(), work: s.work.value(), mxcsr: word{v: s.mxcsr.value()}}
 	st.bases = [numBases]word{baseFS: {v: s.bases[baseFS].value()}, baseGS: {v: s.bases[baseGS].value()}, baseOther: {v: s.area.value()}}
@@ -394,8 +394,8 @@ func (s *symbols) afterSYSCALL(entry, mask uint64) *state {
 	return st
 }
 
-// atSwitch is the machine when __switch_to jumps to the variant's switch: the
-// thread that leaves is in RDI, the next in RSI and in the per-CPU area.
+// atSwitch returns the machine when __switch_to jumps to the variant's switch: the thread
+// that leaves is in RDI, the next in RSI and in the per-CPU area.
 func (s *symbols) atSwitch(entry uint64) *state {
 	st := &state{phase: inLeave, pc: entry, origin: s.prevRSP.value().add(8), work: s.work.value(), mxcsr: word{v: s.mxcsr.value()}}
 	st.expect.bases = [numBases]value{s.bases[baseFS].value(), s.bases[baseGS].value(), s.area.value()}

@@ -5,7 +5,7 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// asksTracer is syscall_trace_enter_phase1, which has whatever frame the call has: it
+// asksTracer models syscall_trace_enter_phase1, which takes whatever frame the call has: it
 // returns 0 if the tracer has gone since the variant looked.
 func (m *machine) asksTracer(st *state, f *function) {
 	ok := m.checkThat(st, claimNeeded, 0, f, m.wasWork(st, layout.TIFEntryWork, true), m.workThere(st, layout.TIFEntryWork), m.gotWork(st, "TIFEntryWork"))
@@ -29,7 +29,7 @@ func (m *machine) asksTracer(st *state, f *function) {
 	m.returnFrom(st)
 }
 
-// tracedEntry is syscall_trace_enter: a tracer may edit any slot of the frame that RDI
+// tracedEntry models syscall_trace_enter: a tracer may edit any slot of the frame that RDI
 // points to, and the number is what is then in orig_ax.
 func (m *machine) tracedEntry(st *state, f *function) {
 	ok := m.tracerCalled(st, f)
@@ -58,7 +58,7 @@ func (m *machine) tracedEntry(st *state, f *function) {
 // wraps reports whether wrappers make full pt_regs of frames.
 func (m *machine) wraps() bool { return m.axes.Is(stubs.SlowIRET) || m.axes.Is(stubs.SlowSYSRET) }
 
-// filledTwice are the slots that a wrapper's fix-up fills once more, behind the tracer.
+// filledTwice returns the slots that a wrapper's fix-up fills once more, behind the tracer.
 func (m *machine) filledTwice() (slots layout.Slots) {
 	if m.wraps() && m.axes.Is(stubs.TopLazy) {
 		slots |= layout.SlotSet(layout.SlotCS, layout.SlotSS, layout.SlotCX)
@@ -108,7 +108,7 @@ func (m *machine) tracerEdits(st *state, f *function, slots layout.Slots) {
 	m.returnFrom(st)
 }
 
-// tracedExit is syscall_trace_leave, which has the call's result in the frame.
+// tracedExit models syscall_trace_leave, which finds the call's result in the frame.
 func (m *machine) tracedExit(st *state, f *function) {
 	ok := m.tracerCalled(st, f)
 	ok = m.answered(st, f) && ok

@@ -11,8 +11,8 @@ var trap = &function{name: "a trap"}
 // clone is what has left the frame that a new thread begins with.
 var clone = &function{name: "clone"}
 
-// atTrapReturn is the machine where a trap from ring 3 ends in the variant: any
-// slot may be anything, as after sigreturn, and no work is left.
+// atTrapReturn returns the machine where a trap from ring 3 ends in the variant: any slot
+// may be anything, as after sigreturn, and no work is left.
 func (m *machine) atTrapReturn() *state {
 	st := m.onWholeFrame(m.trapReturn)
 	m.edit(st, trap, layout.SlotsAll)
@@ -20,8 +20,8 @@ func (m *machine) atTrapReturn() *state {
 	return st
 }
 
-// atNewThread is the machine where the variant begins a thread. Its frame is that of the
-// clone that has made it: its parent's, complete, but with 0 in ax and any stack. A
+// atNewThread returns the machine where the variant begins a thread. Its frame is that of
+// the clone that has made it: its parent's, complete, but with 0 in ax and any stack. A
 // variant whose slow path takes it must take any frame. There may be work.
 func (m *machine) atNewThread() *state {
 	st := m.onWholeFrame(m.newThread)
@@ -39,7 +39,7 @@ func (m *machine) atNewThread() *state {
 	return st
 }
 
-// onWholeFrame is the machine with RSP at full pt_regs that are no call's any more:
+// onWholeFrame returns the machine with RSP at full pt_regs that are no call's any more:
 // registers, page table and SPEC_CTRL are the kernel's, and interrupts are off.
 func (m *machine) onWholeFrame(at uint64) *state {
 	st := m.onEither(m.s.afterSYSCALL(at, ^uint64(0)))

@@ -104,7 +104,7 @@ func (t *Trials) collect(before []*traced, at *traced) {
 	}
 }
 
-// Len is how many paths there are.
+// Len returns the number of paths.
 func (t *Trials) Len() int { return len(t.paths) }
 
 // Trial is how a machine has run one path.
@@ -361,7 +361,8 @@ func (r *runner) nameOf(addr uint64) string {
 	return r.name(addr)
 }
 
-// after is the machine when the next thing happens on a path, nil at its end.
+// after returns the machine before the first instruction or function of the kernel on a
+// path, nil if there is none.
 func after(path []*traced) *state {
 	for _, t := range path {
 		if t.kind == ran || t.kind == kernel {

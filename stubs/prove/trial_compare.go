@@ -365,8 +365,8 @@ func conditionHolds(flags uint64, cc uint8) bool {
 	return holds != (cc&1 != 0)
 }
 
-// find is a value in this model. A symbol for what only the machine knows, as what
-// RDTSC reads, gets the word that it has here first.
+// find returns a value in this model, and whether it has one. A symbol for what only the
+// machine knows, as what RDTSC reads, gets the word that it has here first.
 func (r *runner) find(v value, got uint64) (uint64, bool) {
 	if n, ok := evaluate(v, r.words); ok || v.t == nil {
 		return n, true
@@ -443,7 +443,7 @@ type selector struct {
 	word  uint64
 }
 
-// selectorsOf are the selectors that no ring has values of its own for.
+// selectorsOf returns the selectors that no ring has values of its own for.
 func selectorsOf(regs Registers) []selector {
 	return []selector{{segES, uint64(regs.ES)}, {segDS, uint64(regs.DS)}, {segRegFS, uint64(regs.FS)}, {segRegGS, uint64(regs.GS)}}
 }

@@ -15,7 +15,7 @@ const userFlags = x86.X86_EFLAGS_CF | x86.X86_EFLAGS_PF | x86.X86_EFLAGS_AF | x8
 // callFlags are those with which SYSCALL is run: with TF it would trap.
 const callFlags = userFlags | x86.X86_EFLAGS_IF | x86.X86_EFLAGS_FIXED
 
-// someFlags is RFLAGS of ring 3.
+// someFlags returns random RFLAGS of ring 3. RF and TF can be set in one of four.
 func (r *runner) someFlags() uint64 {
 	mask := uint64(userFlags)
 	if r.rng.IntN(4) == 0 {
@@ -24,7 +24,7 @@ func (r *runner) someFlags() uint64 {
 	return r.rng.Uint64()&mask | x86.X86_EFLAGS_IF | x86.X86_EFLAGS_FIXED
 }
 
-// last is the machine before the last instruction of the path.
+// last returns the machine before the last instruction of the path.
 func (r *runner) last() *state {
 	for _, t := range slices.Backward(r.path) {
 		if t.kind == ran {
@@ -124,7 +124,7 @@ func (r *runner) sames() {
 	}
 }
 
-// flagWords are the unknowns that ring 3 has, or is to get, in RFLAGS.
+// flagWords returns the unknowns that ring 3 has, or is to get, in RFLAGS.
 func (r *runner) flagWords() []*term {
 	list := []*term{r.s.flags}
 	for _, t := range r.path {
@@ -141,7 +141,7 @@ func (r *runner) flagWords() []*term {
 // mxcsrBits are those that MXCSR has; LDMXCSR refuses others (SDM volume 1, 10.2.3).
 const mxcsrBits = 1<<16 - 1
 
-// mxcsrs are the unknowns that MXCSR holds, or is to hold, on the path.
+// mxcsrs returns the unknowns that MXCSR holds, or is to hold, on the path.
 func (r *runner) mxcsrs() []*term {
 	list := []*term{r.s.mxcsr}
 	for _, t := range r.path {
@@ -223,7 +223,7 @@ func (r *runner) pinEntry(t *traced) {
 	}
 }
 
-// word is a value in this model, an unknown one chosen at random.
+// word returns a value in this model, and chooses its unknowns at random.
 func (r *runner) word(v value) uint64 {
 	for _, t := range symbolsOf(v, nil) {
 		if _, ok := r.words[t]; !ok {

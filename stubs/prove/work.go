@@ -41,8 +41,8 @@ func (m *machine) schedule(st *state, f *function) {
 	m.returnFrom(st)
 }
 
-// notify is do_notify_resume: it delivers signals, for which it may edit any slot
-// of the frame that RDI points to. It leaves interrupts as they are.
+// notify models do_notify_resume: it delivers signals, for which it may edit any slot of
+// the frame that RDI points to. It leaves interrupts as they are.
 func (m *machine) notify(st *state, f *function) {
 	ok := m.wholeFrame(st, f, 8)
 	ok = m.checkSame(st, claimArg, uint8(rDI), f, st.regs[rDI], value{st.origin.t, st.origin.c - frameSize}) && ok
@@ -63,9 +63,9 @@ func (m *machine) notify(st *state, f *function) {
 	m.returnFrom(st)
 }
 
-// work is syscall_return_slowpath: it lets other threads run and delivers
-// signals, for which it may edit any slot of the frame that RDI points to, until
-// no work is left. It returns with interrupts off.
+// work models syscall_return_slowpath: it lets other threads run and delivers signals, for
+// which it may edit any slot of the frame that RDI points to, until no work is left. It
+// returns with interrupts off.
 func (m *machine) work(st *state, f *function) {
 	ok := m.wholeFrame(st, f, 8)
 	ok = m.checkSame(st, claimArg, uint8(rDI), f, st.regs[rDI], value{st.origin.t, st.origin.c - frameSize}) && ok

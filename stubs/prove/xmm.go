@@ -10,7 +10,7 @@ func xmmName(i int) string {
 	return fmt.Sprintf("XMM%d, %s half", i/2, [...]string{"lower", "upper"}[i%2])
 }
 
-// userXMM is what ring 3 is to find in a word of an XMM register.
+// userXMM returns what ring 3 is to find in a word of an XMM register.
 func (m *machine) userXMM(st *state, i int) value {
 	if st.expect.xmm != nil {
 		return st.expect.xmm[i]
@@ -18,8 +18,8 @@ func (m *machine) userXMM(st *state, i int) value {
 	return m.s.xmm[i].value()
 }
 
-// otherXMM is what a function may do that delivers a signal or returns from its
-// handler: it puts other words into the XMM registers and MXCSR.
+// otherXMM puts unknown words into the XMM registers and MXCSR, as a function may that
+// delivers a signal or returns from its handler.
 func (m *machine) otherXMM(st *state, f *function) {
 	var list [numXMM]value
 	names, terms := f.unknowns(), make([]term, numXMM)
@@ -32,7 +32,7 @@ func (m *machine) otherXMM(st *state, f *function) {
 	st.mxcsr = word{v: st.expect.mxcsr}
 }
 
-// readXMM is one word of an XMM register.
+// readXMM returns one word of an XMM register.
 func (m *machine) readXMM(st *state, i int) word {
 	if st.xmm != nil && st.xmm[i].written() {
 		return st.xmm[i]
@@ -51,9 +51,9 @@ func (m *machine) writeXMM(st *state, r reg, low, high word) {
 	st.xmm = &list
 }
 
-// moveXMM is a move from or to an XMM register, or what computes with two. A
-// move of less than 16 bytes to one clears the rest, but from one register to
-// another MOVSS (SDM volume 2).
+// moveXMM runs a move from or to an XMM register, or what computes with two. A move of less
+// than 16 bytes to one clears the rest, but from one register to another MOVSS (SDM volume
+// 2) does not.
 func (m *machine) moveXMM(st *state, in *inst) bool {
 	if in.op == opXMM {
 		return m.computeXMM(st, in)
@@ -99,7 +99,8 @@ func (m *machine) loadPair(st *state, o operand) (low, high word, ok bool) {
 	return low, high, ok
 }
 
-// computeXMM is XORPS and its like: 0 if both operands are the same register.
+// computeXMM runs XORPS and its like: the result is 0 if both operands are the same
+// register, else unknown.
 func (m *machine) computeXMM(st *state, in *inst) bool {
 	if in.src.kind == inMem {
 		if _, _, ok := m.loadPair(st, in.src); !ok {
@@ -115,7 +116,7 @@ func (m *machine) computeXMM(st *state, in *inst) bool {
 	return true
 }
 
-// moveMXCSR is STMXCSR and LDMXCSR.
+// moveMXCSR runs STMXCSR and LDMXCSR.
 func (m *machine) moveMXCSR(st *state, in *inst) bool {
 	if in.op == opSTMXCSR {
 		return m.store(st, in.dst, 4, word{m.ts.and(st.mxcsr.v, maskOf(4)), st.mxcsr.by})
