@@ -42,6 +42,7 @@ var leftOut = map[string]string{
 	"TestEFI":              "needs UEFI firmware",
 	"TestEFIWords":         "needs UEFI firmware",
 	"TestGRUB":             "runs grub-mkrescue",
+	"TestKexec":            "boots Linux",
 	"TestLinux":            "boots Linux",
 	"TestLinuxCommandLine": "boots Linux",
 	"TestCallsOnLinux":     "boots Linux",
