@@ -27,14 +27,17 @@ func bootFiles(t *testing.T, memory int, cmdline string, files ...initramfs.File
 	return bootArchive(t, archive, m)
 }
 
-// TestExecRefuses boots programs that cannot be run: each must be refused with
-// what is wrong, before a single instruction of it.
-func TestExecRefuses(t *testing.T) {
-	t.Parallel()
-	good, err := os.ReadFile(program(t, "hello"))
-	if err != nil {
-		t.Fatal(err)
-	}
+// noProgram is a file that is none that can be run.
+type noProgram struct {
+	name   string
+	change func([]byte) []byte // of a program
+	want   string
+	// late is set if that is found only once execve has given up the old memory, as in Linux.
+	late bool
+}
+
+// noPrograms are files made of a program.
+func noPrograms(good []byte) []noProgram {
 	// Offsets in the ELF header, and in the program header of a PT_LOAD.
 	const (
 		eType, eMachine, eEntry, ePHOff, ePHEntSize, ePHNum = 16, 18, 24, 32, 54, 56
@@ -50,15 +53,7 @@ func TestExecRefuses(t *testing.T) {
 	put64 := func(off int, v uint64) func([]byte) []byte {
 		return func(b []byte) []byte { binary.LittleEndian.PutUint64(b[off:], v); return b }
 	}
-	for _, tt := range []struct {
-		name   string
-		change func([]byte) []byte
-		memory int // MiB
-		mode   os.FileMode
-		path   string
-		append string
-		want   string
-	}{
+	return []noProgram{
 		{name: "empty", change: func([]byte) []byte { return nil }, want: "it is not an ELF file"},
 		{name: "script", change: func([]byte) []byte { return []byte("#!/bin/sh\nexit 0\n" + strings.Repeat("#", 64)) }, want: "it is not an ELF file"},
 		{name: "header cut off", change: func(b []byte) []byte { return b[:63] }, want: "it is not an ELF file"},
@@ -69,21 +64,57 @@ func TestExecRefuses(t *testing.T) {
 		{name: "program headers cut off", change: func(b []byte) []byte { return b[:100] }, want: "its program headers reach beyond the file's end"},
 		{name: "program headers outside", change: put64(ePHOff, 1<<63), want: "its program headers reach beyond the file's end"},
 		{name: "no program header", change: put16(ePHNum, 0), want: "it has no segment to load (PT_LOAD)"},
+		{name: "no segment", change: func(b []byte) []byte { return withoutLoads(b) }, want: "it has no segment to load (PT_LOAD)", late: true},
 		{name: "dynamic", change: func(b []byte) []byte { b[load] = 3; return b }, want: "it needs a dynamic linker (PT_INTERP)"},
-		{name: "file cut off", change: func(b []byte) []byte { return b[:len(b)/4] }, want: "a segment reaches beyond the file's end: the file is truncated"},
-		{name: "segment outside the file", change: put64(load+pOffset, 1<<63), want: "a segment reaches beyond the file's end: the file is truncated"},
-		{name: "segment shrinks", change: put64(load+pMemSize, 1), want: "a segment is longer in the file than in memory"},
-		{name: "segment too long", change: put64(load+pMemSize, 1<<63), want: "a segment lies outside user memory"},
-		{name: "segment in the kernel", change: put64(load+pVAddr, 0xffff_ffff_8010_0000), want: "a segment lies outside user memory"},
-		{name: "segment at 0", change: put64(load+pVAddr, 0), want: "a segment lies outside user memory"},
-		{name: "segment askew", change: put64(load+pVAddr, 0x40_0010), want: "a segment's address and file offset do not agree within the page"},
-		{name: "entry nowhere", change: put64(eEntry, 0x10_0000), want: "its entry point is not in an executable segment"},
+		{name: "file cut off", change: func(b []byte) []byte { return b[:len(b)/4] }, want: "a segment reaches beyond the file's end: the file is truncated", late: true},
+		{name: "segment outside the file", change: put64(load+pOffset, 1<<63), want: "a segment reaches beyond the file's end: the file is truncated", late: true},
+		{name: "segment shrinks", change: put64(load+pMemSize, 1), want: "a segment is longer in the file than in memory", late: true},
+		{name: "segment too long", change: put64(load+pMemSize, 1<<63), want: "a segment lies outside user memory", late: true},
+		{name: "segment in the kernel", change: put64(load+pVAddr, 0xffff_ffff_8010_0000), want: "a segment lies outside user memory", late: true},
+		{name: "segment at 0", change: put64(load+pVAddr, 0), want: "a segment lies outside user memory", late: true},
+		{name: "segment askew", change: put64(load+pVAddr, 0x40_0010), want: "a segment's address and file offset do not agree within the page", late: true},
+		{name: "entry nowhere", change: put64(eEntry, 0x10_0000), want: "its entry point is not in an executable segment", late: true},
+	}
+}
+
+// withoutLoads makes every PT_LOAD a PT_NULL.
+func withoutLoads(b []byte) []byte {
+	for at := 64; binary.LittleEndian.Uint32(b[at:]) != 0 && at < 1024; at += 56 {
+		if b[at] == 1 {
+			b[at] = 0
+		}
+	}
+	return b
+}
+
+// TestExecRefuses boots programs that cannot be run: each must be refused with
+// what is wrong, before a single instruction of it.
+func TestExecRefuses(t *testing.T) {
+	t.Parallel()
+	good, err := os.ReadFile(program(t, "hello"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	type row struct {
+		name   string
+		change func([]byte) []byte
+		memory int // MiB
+		mode   os.FileMode
+		path   string
+		append string
+		want   string
+	}
+	rows := []row{
 		{name: "mode", mode: 0o644, want: "its mode says that it is not executable"},
 		{name: "name", path: "sbin/init", want: "/init cannot be run: there is no such regular file in the initramfs"},
 		{name: "init=", append: "init=/sbin/init", want: "/sbin/init cannot be run: there is no such regular file in the initramfs"},
 		{name: "RAM", memory: 4, want: "too little memory: "},
 		{name: "command line", append: strings.Repeat("x ", 63) + "x", want: "the command line has more than 63 arguments for init"},
-	} {
+	}
+	for _, file := range noPrograms(good) {
+		rows = append(rows, row{name: file.name, change: file.change, want: file.want})
+	}
+	for _, tt := range rows {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			init := initramfs.Init(bytes.Clone(good))

@@ -1,6 +1,7 @@
 package vmtests
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"io/fs"
@@ -73,6 +74,27 @@ func TestProcessesLoseNothing(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestExecOfNoProgram has processes execute files that are no programs: each is a clean error, with
+// which the process goes on, or where that comes too late, as in Linux, its end. No page is lost.
+func TestExecOfNoProgram(t *testing.T) {
+	t.Parallel()
+	path := cProgram(t, "processes")
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := []initramfs.File{fileOf(t, path, "init"), {Name: "no/mode", Mode: 0o644, Data: good}}
+	for _, file := range noPrograms(good) {
+		folder := "no/"
+		if file.late {
+			folder = "late/"
+		}
+		files = append(files, initramfs.File{Name: folder + file.name, Mode: 0o755, Data: file.change(bytes.Clone(good))})
+	}
+	res, console := bootFiles(t, 0, "-- refused /no /late", files...)
+	reportParts(t, res, console)
 }
 
 // TestZombies leaves dead children, up to 100,000, until fork fails for lack of memory: the

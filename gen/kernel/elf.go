@@ -67,6 +67,8 @@ the machine ends.`,
 	).Takes(RDI).NoReturn()
 }
 
+const noSegment = "it has no segment to load (PT_LOAD)"
+
 func elfCheck() Func {
 	hdrPtr := RSI
 	phPtr := RDX
@@ -105,6 +107,8 @@ the file cannot be run, and then in RCX the error of execve.`,
 		refuse(NE, "its program headers are not 56 bytes long"),
 		MOVZWL(hdr.Counts, RDI),
 		MOVQ(RDI, execState.PHNum),
+		TESTL(RDI, RDI),
+		refuse(E, noSegment),
 		IMULQ(phEntrySize, RDI),
 		MOVQ(execState.Size, RAX),
 		MOVQ(hdr.PHOff, phPtr),
@@ -187,7 +191,7 @@ execState. Fails by elf_fail.`,
 			ADDQ(phEntrySize, phPtr),
 		),
 		CMPQ(execState.End, 0),
-		elfRefuse(E, "it has no segment to load (PT_LOAD)"),
+		elfRefuse(E, noSegment),
 		TESTL(executable, executable),
 		elfRefuse(E, "its entry point is not in an executable segment"),
 		MOVQ(execState.Bias, RAX),

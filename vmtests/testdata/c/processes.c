@@ -2,6 +2,7 @@
 // descriptors and signals. It runs itself as the other program.
 #include "check.h"
 
+#include <dirent.h>
 #include <linux/futex.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -757,6 +758,46 @@ static void alive(int most)
 	}
 }
 
+// refuses executes the files of a folder, which are no programs, and returns how many there are.
+static int refuses(const char *folder, int late)
+{
+	DIR *dir = opendir(folder);
+	CHECK(dir != NULL, "%s: %s", folder, strerror(errno));
+	struct dirent *entry;
+	int files = 0;
+	while (dir != NULL && (entry = readdir(dir)) != NULL) {
+		char path[300], *argv[] = {"x", NULL}, *none[] = {NULL};
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+		pid_t pid = fork();
+		if (pid == 0) {
+			execve(path, argv, none);
+			_exit(errno);
+		}
+		int st = status(pid), want = strcmp(entry->d_name, "mode") == 0      ? EACCES
+					     : strcmp(entry->d_name, "dynamic") == 0 ? ENOENT
+										     : ENOEXEC;
+		CHECK(st == (late ? SIGKILL : want << 8), "%s: status %x", path, st);
+		files++;
+	}
+	closedir(dir);
+	return files;
+}
+
+static void refused(const char *early, const char *late)
+{
+	long before = 0;
+	for (int time = 0; time < 3; time++) {
+		int some = refuses(early, 0) > 1, others = refuses(late, 1) > 1;
+		CHECK(some && others, "files are missing");
+		long after = free_pages();
+		CHECK(time == 0 || after == before, "%ld pages are free, before %ld", after, before);
+		before = after;
+	}
+	one_of_each();
+}
+
 // other is this program as another one, started with a word.
 static int other(int argc, char **argv, char **envp)
 {
@@ -791,6 +832,13 @@ int main(int argc, char **argv, char **envp)
 		lost(atoi(argv[2]));
 		if (!failed)
 			printf("ok lost\n");
+		return finish();
+	}
+	if (argc > 3 && strcmp(argv[1], "refused") == 0) {
+		part = "refused";
+		refused(argv[2], argv[3]);
+		if (!failed)
+			printf("ok refused\n");
 		return finish();
 	}
 	if (argc > 2 && strcmp(argv[1], "alive") == 0) {
