@@ -19,7 +19,7 @@ TEST := go test -timeout 3h
 # The packages whose tests have golden files, and so the flag -update.
 GOLDEN = $(shell grep -rl --include='*_test.go' '/internal/golden"' . | xargs -r dirname | sort -u)
 
-.PHONY: run test lint check pages results nightly disturb crosscheck boots test-kvm programs events rain fuzz bench reproduce golden man release newcomer fmt clean deps prove-all qemu linux mutants intervals study baseline certified
+.PHONY: run test lint check pages results nightly disturb crosscheck boots test-kvm programs events rain fuzz bench reproduce golden man release newcomer fmt clean deps prove-all qemu linux mutants intervals study baseline certified kernels
 
 # Generate an image, boot it, and compare the old entry path with the new one.
 run: qemu
@@ -149,6 +149,10 @@ prove-all: deps
 	$(TEST) ./stubs/prove -run '^(TestAll|TestSolver|TestSolverBroken|TestDisassemblers|TestRefusedForms)$$' -count=1 -v -every
 	$(TEST) ./stubs/prove -run '^TestSolverMutants$$' -count=1 -v -mutate
 	$(TEST) ./measure/confirm -count=1 -v -every
+
+# Each command that takes real kernels boots them. Part of `make test` for some of them.
+kernels: deps linux
+	$(TEST) ./cmd/entrylab -run '^(TestCompareKernels|TestBenchMailKernels|TestSweepKernels|TestTrace|TestTraceBad|TestDiffExecuted|TestBaseline)$$' -count=1 -v -kernels
 
 # Hold the presets against the real kernels that they stand for, and with UPDATE=-update
 # write what was found into the table that `entrylab variants` shows. IMAGE=FILE adds a

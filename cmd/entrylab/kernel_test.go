@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"flag"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,6 +11,10 @@ import (
 
 	"github.com/entrylab/entrylab/internal/need"
 )
+
+// allKernels is set by `make kernels`: each command boots the real kernels that it takes,
+// where else one does for several, as a boot takes 3 s of CPU time.
+var allKernels = flag.Bool("kernels", false, "boot real kernels for each command that takes them, where else for some of them")
 
 // longerEntry is a kernel with two NOPs for one instruction of its entry: one more is run
 // in each system call, and in nothing else.
@@ -67,6 +72,9 @@ func TestCompareKernels(t *testing.T) {
 // TestBenchMailKernels: a mail about two real kernels has their exact counts, and says of
 // each other engine why it has none.
 func TestBenchMailKernels(t *testing.T) {
+	if !*allKernels {
+		return
+	}
 	need.QEMU(t)
 	t.Parallel()
 	linux := need.Linux(t)
@@ -89,9 +97,29 @@ func TestBenchMailKernels(t *testing.T) {
 	}
 }
 
+// TestBenchMailNoEngine: without an engine that boots each kernel by itself there are no
+// figures, and why is said of each engine; nothing is booted.
+func TestBenchMailNoEngine(t *testing.T) {
+	linux := need.Linux(t)
+	status, mail, said := played(t, "bench-mail", "-engines", "bochs,static,kvm", linux, longerEntry(t, linux))
+	if status != exitError || mail != "" {
+		t.Fatalf("status %d, %q", status, mail)
+	}
+	for _, want := range []string{
+		"no engine measures here: ", "it boots a disk image", "it reads the code of generated kernels", "two real kernels cannot take turns in one boot",
+	} {
+		if !strings.Contains(said, want) {
+			t.Errorf("no %q in %s", want, said)
+		}
+	}
+}
+
 // TestSweepKernels: where the functions of real kernels lie is said side by side; the same
 // kernel with another entry has them at the same places.
 func TestSweepKernels(t *testing.T) {
+	if !*allKernels {
+		return
+	}
 	need.QEMU(t)
 	t.Parallel()
 	linux := need.Linux(t)

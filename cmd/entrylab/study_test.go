@@ -100,6 +100,9 @@ func TestStudyKernel(t *testing.T) {
 
 // TestBaseline measures a Linux kernel beside the generated ones.
 func TestBaseline(t *testing.T) {
+	if !*allKernels { // TestStudyKernel sets a kernel beside variants, too
+		return
+	}
 	need.QEMU(t)
 	kernel := need.Linux(t)
 	path := filepath.Join(t.TempDir(), "results.jsonl")
