@@ -62,7 +62,7 @@ func control() Program {
 	return Program{
 		Funcs: Funcs(
 			variantsInit, variantUnknown, setVariant, controlInit, sysVariantSelect, sysVariantInfo,
-			controlInterrupt, sysFrame, sysFullFrame, sysSetFrame, sysPoison, sysSpin, sysFlushYield,
+			controlInterrupt, sysFrame, sysFullFrame, sysSetFrame, sysPoison, sysSpin, sysFlush,
 			sysStats, sysFlags,
 		),
 		Data: []Data{
@@ -321,8 +321,18 @@ switches threads inside it.`,
 	).Takes(RDI).Returns(RAX).In("entry")
 }
 
-func sysFlushYield() Func {
-	return FUNC("sys_flush_yield", "sys_flush_yield is layout.SysFlushYield. Every CPU with SSE2 has CLFLUSH, and so has every CPU with long mode.",
+func sysFlush() Func {
+	return FUNC("sys_flush", "sys_flush(what) is layout.SysFlush. Every CPU with SSE2 has CLFLUSH, and so has every CPU with long mode.",
+		CMPQ(RDI, layout.FlushPredictions),
+		IF(E,
+			TESTL(int(layout.FeatureIBPB), Sym(cpuFeatures)),
+			IF(E, fail(ENODEV)),
+			MOVL(uint32(x86.MSR_IA32_PRED_CMD), RCX),
+			MOVL(x86.PRED_CMD_IBPB, RAX),
+			XORL(RDX, RDX),
+			WRMSR(),
+			returns(0),
+		),
 		CLI(),
 		MOVQ(gs.Self, RDI),
 		flushLines(RDI, SizeOf[layout.PerCPU[Mem]]()),
@@ -333,7 +343,7 @@ func sysFlushYield() Func {
 		IF(NE, flushLines(RDI, SizeOf[layout.Thread[Mem]]())),
 		MFENCE(), // nothing else orders CLFLUSH (SDM volume 2)
 		JMP(sysSchedYield),
-	).Takes().Returns(RAX)
+	).Takes(RDI).Returns(RAX)
 }
 
 func sysStats() Func {

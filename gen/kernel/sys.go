@@ -215,7 +215,7 @@ func sysCalls() []sysCall {
 		{layout.SysStats, sysStats},
 		{layout.SysOwnMM, sysOwnMM},
 		{layout.SysTimeSlice, sysTimeSlice},
-		{layout.SysFlushYield, sysFlushYield},
+		{layout.SysFlush, sysFlush},
 		{layout.SysUserMap, sysUserMap},
 		{layout.SysBreakpoint, sysBreakpoint},
 		{layout.SysPeek, sysPeek},

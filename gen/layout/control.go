@@ -44,10 +44,11 @@ const (
 	// thread, and returns the old value. -EINVAL: less than MinTimeSlice,
 	// or more than MaxTimeSlice.
 	SysTimeSlice
-	// SysFlushYield is sched_yield with cold cache lines: before it chooses the next
-	// thread it flushes the PerCPU and the Threads of the caller and of the next one
-	// from all caches.
-	SysFlushYield
+	// SysFlush makes the CPU cold. With FlushPredictions in RDI the CPU drops all that it
+	// predicts of branches (IBPB), -ENODEV if it has no such barrier. Else it is sched_yield
+	// with cold cache lines: before it chooses the next thread it flushes the PerCPU and the
+	// Threads of the caller and of the next one from all caches.
+	SysFlush
 	// SysEntryCR3 returns the CR3 that its entry from ring 3 found, if the call is
 	// made by the software interrupt: a trap's entry keeps it, a SYSCALL's does not.
 	SysEntryCR3
@@ -125,6 +126,9 @@ const (
 	EventHeld
 	NumEvents = iota
 )
+
+// FlushPredictions is what has SysFlush drop predictions: IBPB in ASCII.
+const FlushPredictions = 0x42504249
 
 // EventMade is the bit at which SysEvent's result holds the number of events that were
 // made; the bits below hold how many arrived at that instruction. An interrupt arrives

@@ -18,6 +18,9 @@ const (
 	// The thread's and the per-CPU lines are flushed before each switch.
 	OpThreadSwitchFlushed   = "thread-switch-flushed"
 	OpThreadSwitchMMFlushed = "thread-switch-mm-flushed"
+
+	// The CPU drops what it predicts of branches before each call, by an IBPB.
+	OpNullCallForgotten = "null-call-forgotten"
 )
 
 // EndingProgram is the path, from the root, of the program that OpForkExecExit
@@ -50,9 +53,11 @@ var Operations = []Operation{
 }
 
 // Flushed are the operations that are only sampled, where ticks are cycles: the
-// thread's and the per-CPU lines are flushed before each switch. The figure includes
-// the flushing, which is the same for all variants.
+// thread's and the per-CPU lines are flushed before each switch, and what the CPU predicts
+// of branches before a call. The figure of a switch includes the flushing, which is the
+// same for all variants.
 var Flushed = []Operation{
 	{OpThreadSwitchFlushed, "thread switch by yield, lines flushed, one way", "yield, flushed", "ThreadSwitchFlushed"},
 	{OpThreadSwitchMMFlushed, "thread switch between address spaces, lines flushed, one way", "other mm, flushed", "ThreadSwitchMMFlushed"},
+	{OpNullCallForgotten, "null call, branch predictions dropped (IBPB)", "null call, forgotten", "NullCallForgotten"},
 }

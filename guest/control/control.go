@@ -34,6 +34,8 @@ type Variant struct {
 type Kernel struct {
 	// Linux is set if there is no control interface.
 	Linux bool
+	// Has are the CPU's features that the kernel knows; none on Linux.
+	Has layout.Features
 	// Variants are all that the kernel carries, in its order.
 	Variants []Variant
 	// Home is the index of the variant to run ordinary code under: the first
@@ -47,7 +49,6 @@ var linuxVariant = Variant{Index: -1, Name: wire.Linux}
 // Open asks the kernel what it is.
 func Open() (*Kernel, error) {
 	k := &Kernel{Home: -1}
-	var has layout.Features
 	for i := 0; ; i++ {
 		v := Variant{Index: i}
 		_, _, errno := syscall.RawSyscall(layout.SysInfo, uintptr(i), uintptr(unsafe.Pointer(&v.Info)), 0)
@@ -67,10 +68,10 @@ func Open() (*Kernel, error) {
 			if err != nil {
 				return nil, err
 			}
-			has = layout.Features(stats.Features)
+			k.Has = layout.Features(stats.Features)
 		}
 		v.Name, v.Axes = text(v.Info.Name[:]), text(v.Info.Axes[:])
-		v.Lacks = layout.Features(v.Info.Needs) &^ has
+		v.Lacks = layout.Features(v.Info.Needs) &^ k.Has
 		if k.Home < 0 && v.Info.Bare == 0 && v.Lacks == 0 {
 			k.Home = i
 		}

@@ -44,6 +44,8 @@ const (
 	// TwoThreads is a second thread, or process, on this CPU. Such a loop makes its own
 	// rounds to warm up.
 	TwoThreads
+	// Forgetting is layout.FlushPredictions.
+	Forgetting
 )
 
 // nullCall is a call that does nothing; getppid as in perf bench syscall.
@@ -81,8 +83,11 @@ var Operations = []Operation{
 	{Name: wire.OpTracedCall, Rounds: 50, Per: 1, Needs: Tracer | TwoThreads, Loops: func(m *regs.Memory, _ *control.Kernel) (loop, empty regs.Loop) {
 		return regs.TracedCalls(m)
 	}},
-	{Name: wire.OpThreadSwitchFlushed, Rounds: 100, Per: 2, Needs: Control | TwoThreads, Flushed: true, Loops: yields(layout.SysFlushYield, sameMM)},
-	{Name: wire.OpThreadSwitchMMFlushed, Rounds: 100, Per: 2, Needs: Control | TwoThreads, Flushed: true, Loops: yields(layout.SysFlushYield, otherMM)},
+	{Name: wire.OpThreadSwitchFlushed, Rounds: 100, Per: 2, Needs: Control | TwoThreads, Flushed: true, Loops: yields(layout.SysFlush, sameMM)},
+	{Name: wire.OpThreadSwitchMMFlushed, Rounds: 100, Per: 2, Needs: Control | TwoThreads, Flushed: true, Loops: yields(layout.SysFlush, otherMM)},
+	{Name: wire.OpNullCallForgotten, Rounds: 100, Per: 1, Needs: Control | Forgetting, Flushed: true, Loops: func(*regs.Memory, *control.Kernel) (loop, empty regs.Loop) {
+		return regs.ForgottenCalls(nullCall)
+	}},
 }
 
 // Named returns the operation of that name; without a name, all.
@@ -146,6 +151,8 @@ func (o *op) applies(k *control.Kernel, v control.Variant, alone bool) error {
 		return lines.Skip("the variant has no way by a tracer")
 	case o.Needs&Control != 0 && k.Linux:
 		return lines.Skip("Linux has no control interface")
+	case o.Needs&Forgetting != 0 && k.Has&layout.FeatureIBPB == 0:
+		return lines.Skip("this CPU cannot be told to drop what it predicts of branches: it has no IBPB")
 	case o.Needs&TwoThreads != 0 && !alone:
 		return lines.Skip("two threads cannot be kept on one CPU")
 	}

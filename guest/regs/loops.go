@@ -29,6 +29,18 @@ func Calls(nr, arg uint64) (loop, empty Loop) {
 		func(n, _ int) (uint64, error) { return callsEmpty(uint64(n), nr, arg), nil }
 }
 
+// ForgottenCalls returns the loop that makes system call nr after the CPU has dropped what it
+// predicts of branches (layout.FlushPredictions), and the loop without the call. Their ticks are
+// those of the calls alone, each with the two readings of the counter around it.
+func ForgottenCalls(nr uint64) (loop, empty Loop) {
+	return func(n, _ int) (uint64, error) {
+			return forgotten(uint64(n), layout.SysFlush, layout.FlushPredictions, nr), nil
+		},
+		func(n, _ int) (uint64, error) {
+			return forgottenEmpty(uint64(n), layout.SysFlush, layout.FlushPredictions, nr), nil
+		}
+}
+
 // Signals returns the loop of a signal's round trip: tgkill to the calling thread,
 // an empty handler on the alternate stack, rt_sigreturn. SIGUSR2 must not be
 // blocked.
@@ -183,6 +195,8 @@ func withPeer(m *Memory, prog program, setup peer, process bool, run func(n uint
 // Implemented in loops_amd64.s.
 func calls(n, nr, arg uint64) (ticks uint64)
 func callsEmpty(n, nr, arg uint64) (ticks uint64)
+func forgotten(n, flush, what, nr uint64) (ticks uint64)
+func forgottenEmpty(n, flush, what, nr uint64) (ticks uint64)
 func signals(n, pid, tid uint64) (ticks uint64)
 func signalsEmpty(n, pid, tid uint64) (ticks uint64)
 func rounds(n uint64, turn *layout.Word) (ticks uint64)

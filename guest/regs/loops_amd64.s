@@ -25,6 +25,30 @@ calls: \
 	COUNTED \
 	MOVQ	BX, ticks+24(FP)
 
+// FORGOTTEN makes R12 times the call R13 of RDI, which drops the CPU's predictions, and then the
+// call R8, whose ticks it sums up in R9.
+#define FORGOTTEN(CALL) \
+	MOVQ	n+0(FP), R12 \
+	MOVQ	flush+8(FP), R13 \
+	MOVQ	what+16(FP), DI \
+	MOVQ	nr+24(FP), R8 \
+	COUNT \
+	XORL	R9, R9 \
+calls: \
+	MOVQ	R13, AX \
+	SYSCALL \
+	TICKS(R15) \
+	MOVQ	R8, AX \
+	CALL \
+	TICKS(BX) \
+	SUBQ	R15, BX \
+	ADDQ	BX, R9 \
+	DECQ	R12 \
+	JNE	calls \
+	MOVQ	R9, BX \
+	COUNTED \
+	MOVQ	BX, ticks+32(FP)
+
 // func calls(n, nr, arg uint64) (ticks uint64)
 TEXT ·calls(SB), NOSPLIT, $0-32
 	CALLS(SYSCALL)
@@ -33,6 +57,16 @@ TEXT ·calls(SB), NOSPLIT, $0-32
 // func callsEmpty(n, nr, arg uint64) (ticks uint64)
 TEXT ·callsEmpty(SB), NOSPLIT, $0-32
 	CALLS(NONE)
+	RET
+
+// func forgotten(n, flush, what, nr uint64) (ticks uint64)
+TEXT ·forgotten(SB), NOSPLIT, $0-40
+	FORGOTTEN(SYSCALL)
+	RET
+
+// func forgottenEmpty(n, flush, what, nr uint64) (ticks uint64)
+TEXT ·forgottenEmpty(SB), NOSPLIT, $0-40
+	FORGOTTEN(NONE)
 	RET
 
 // func signals(n, pid, tid uint64) (ticks uint64)

@@ -46,6 +46,7 @@ var mentions = []mention{
 	{wire.OpTracedCall, "Call that a tracer stops twice", "calls are traced"},
 	{wire.OpThreadSwitchFlushed, "Thread switch with the thread's and the per-CPU lines flushed", switches},
 	{wire.OpThreadSwitchMMFlushed, "Thread switch between address spaces with these lines flushed", switches},
+	{wire.OpNullCallForgotten, "Null call after the CPU has dropped what it predicts of branches", "calls are made"},
 	{record.OpSwitchWarm, "Thread switch", switches},
 	{record.OpSwitchSP, "Thread switch with the line of usersp cold", switches},
 	{record.OpSwitchThread, "Thread switch with the thread's line cold", switches},
