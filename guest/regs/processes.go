@@ -99,13 +99,13 @@ func newMaker(m *Memory, p program, path string) (*maker, Loop) {
 	k.argv[0] = layout.Word(uintptr(unsafe.Pointer(&k.path)))
 	const page = layout.PageSize
 	fork, exec, trace, count, clone := makerText()
-	data := uintptr(unsafe.Pointer(&perf)) &^ (page - 1)
+	data := uintptr(unsafe.Pointer(&perf))
 	stack, end := uintptr(unsafe.Pointer(unsafe.SliceData(t.stack))), uintptr(unsafe.Pointer(k))+unsafe.Sizeof(*k)
 	from := uintptr(0)
 	for i, kept := range [...]struct{ from, to uintptr }{
 		// None of the five is as long as a page.
 		{min(fork, exec, trace, count, clone) &^ (page - 1), (max(fork, exec, trace, count, clone) + 2*page) &^ (page - 1)},
-		{data, (data + unsafe.Sizeof(perf) + page - 1) &^ (page - 1)},
+		{data &^ (page - 1), (data + unsafe.Sizeof(perf) + page - 1) &^ (page - 1)},
 		{stack &^ (page - 1), (end + page - 1) &^ (page - 1)}, // stack, FS area and maker were taken in this order
 		{layout.TaskSizeMax, 0},
 	} {
