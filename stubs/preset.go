@@ -188,7 +188,7 @@ func written() []Preset {
 			Source:  "Linux 4.1.15: arch/x86/kernel/entry_64.S (system_call)",
 			Follows: read41 + "; the fast exit by 4d7321381e5c, as 4.1.y has another order with page-table isolation",
 			Config:  configX32,
-			Left:    lazily(),
+			Left:    lazily(leftNotify),
 		},
 		{
 			Variant: Variant{Name: "linux-4.2", Axes: Of(
@@ -200,7 +200,7 @@ func written() []Preset {
 			Source:  "Linux 4.2: arch/x86/entry/entry_64.S (entry_SYSCALL_64); 17be0aec74fb",
 			Follows: read42,
 			Config:  configX32,
-			Left:    lazily(),
+			Left:    lazily(leftNotify),
 		},
 		{
 			Variant: Variant{Name: "linux-4.6", Axes: Of(
@@ -212,7 +212,7 @@ func written() []Preset {
 			Source:  "Linux 4.6: arch/x86/entry/entry_64.S, arch/x86/entry/common.c (do_syscall_64); 1e423bff959e",
 			Follows: read46,
 			Config:  configX32,
-			Left:    append(lazily(leftC), leftForked, leftCompare, leftPushF),
+			Left:    append(lazily(leftC), leftForked, leftCompare, leftPushF, leftNotify),
 		},
 		{
 			Variant: Variant{Name: "linux-6.12", Axes: linux612()},
