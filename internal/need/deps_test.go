@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -14,7 +15,7 @@ import (
 func machine(t *testing.T, aptGet string) (bin string) {
 	t.Helper()
 	bin = t.TempDir()
-	for _, name := range []string{"sh", "uname", "id", "env", "mkdir", "flock", "rm", "sed", "head", "tail", "touch", "chmod"} {
+	for _, name := range []string{"sh", "uname", "id", "env", "mkdir", "flock", "rm", "sed", "head", "tail", "touch", "chmod", "cat"} {
 		path, err := exec.LookPath(name)
 		if err != nil {
 			t.Fatal(err)
@@ -45,16 +46,19 @@ func script(t *testing.T, bin, name, text string) {
 	}
 }
 
+// home is the home folder on such a machine.
+func home(bin string) string { return filepath.Join(bin, "home") }
+
 // onMachine runs one of .ci's scripts there and returns its status and its last
 // line.
-func onMachine(t *testing.T, bin, name string) (status int, last string) {
+func onMachine(t *testing.T, bin, name string, words ...string) (status int, last string) {
 	t.Helper()
 	path, err := filepath.Abs(root + "/.ci/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), "/bin/sh", path)
-	cmd.Env = []string{"PATH=" + bin, "BIN=" + bin, "HOME=" + t.TempDir()}
+	cmd := exec.CommandContext(t.Context(), "/bin/sh", append([]string{path}, words...)...)
+	cmd.Env = []string{"PATH=" + bin, "BIN=" + bin, "HOME=" + home(bin)}
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState == nil {
 		t.Fatal(err)
@@ -99,6 +103,50 @@ func TestDeps(t *testing.T) {
 			t.Errorf("status %d, %q", status, last)
 		}
 	})
+}
+
+// TestNewestLinux: where Debian unstable has no kernel to give, .ci/linux newest says why
+// in one sentence and ends with 1, and what it has begun is gone.
+func TestNewestLinux(t *testing.T) {
+	const archive = "case \"$*\" in indextargets*) echo 'Debian Debian http://mirror/'; exit;; esac\n"
+	for _, tt := range []struct{ name, aptGet, aptCache, last string }{
+		{"no archive", "", "", "linux: no newest kernel: apt has no archive of Debian's here"},
+		{
+			"not reached", archive + "echo 'E: Failed to fetch http://mirror/InRelease' >&2; echo 'E: Some index files failed' >&2; exit 100", "",
+			"linux: no newest kernel: Debian unstable cannot be read: Failed to fetch http://mirror/InRelease",
+		},
+		{"no such package", archive, "", "linux: no newest kernel: http://mirror/ unstable has no linux-image-cloud-amd64"},
+		{
+			"not fetched", archive + "case \"$*\" in *update*) exit 0;; esac\necho E: no net >&2; exit 100", "echo '  Depends: linux-image-7.2'",
+			"linux: cannot fetch linux-image-7.2: E: no net",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bin := machine(t, tt.aptGet)
+			script(t, bin, "apt-cache", tt.aptCache)
+			cache := filepath.Join(home(bin), ".cache/entrylab/linux")
+			if err := os.MkdirAll(filepath.Join(cache, "modules"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			there := []string{"lock", "modules", "vmlinuz", "vmlinuz-6.12"}
+			for _, name := range slices.Delete(slices.Clone(there), 1, 2) {
+				if err := os.WriteFile(filepath.Join(cache, name), nil, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if status, last := onMachine(t, bin, "linux", "newest"); status != 1 || last != tt.last {
+				t.Errorf("status %d, %q; want 1, %q", status, last, tt.last)
+			}
+			left, err := os.ReadDir(cache)
+			var names []string
+			for _, f := range left {
+				names = append(names, f.Name())
+			}
+			if err != nil || !slices.Equal(names, there) {
+				t.Errorf("left are %q (%v), want %q", names, err, there)
+			}
+		})
+	}
 }
 
 // TestStrictly: .ci/test runs tests strictly, passes their status on, and says at
