@@ -255,7 +255,8 @@ func (v Axes) choices(yield func(*Axis, Choice) bool) {
 	}
 }
 
-// beforeHandlerAt is at(BeforeHandler), with what names functions of the variant.
+// beforeHandlerAt emits at(BeforeHandler), and the blocks that name functions of the
+// variant.
 func (v Axes) beforeHandlerAt(suffix string) Block {
 	var b Block
 	for _, c := range v.choices {

@@ -113,9 +113,10 @@ func clearHistory(v Axes, suffix string) Block {
 	return b
 }
 
-// clearHistoryFuncs are the loops. Each turn of the outer one calls the inner one, and only
-// the last returns: its RET is followed by those of all turns before. Both RETs are in
-// upper halves of cache lines, as returns=its wants them.
+// clearHistoryFuncs returns clear_bhb_loop and the functions of its two loops. Each turn of
+// the outer loop calls the inner one, and only the last returns: its RET is followed by
+// those of all turns before. Both RETs are in upper halves of cache lines, as returns=its
+// wants them.
 func clearHistoryFuncs(v Axes, suffix string) []Func {
 	turns, left, count := RCX, RAX, RDX
 	outer, inner := v.HistoryTurns()

@@ -24,7 +24,7 @@ var _ = Register(Axis{
 	},
 })
 
-// retpoline is the name of the variant's thunk.
+// retpoline returns the name of the variant's thunk.
 func retpoline(suffix string) string { return FuncName("__x86_indirect_thunk_rax", suffix) }
 
 // call calls the function whose address is at to.

@@ -34,7 +34,7 @@ func verw(Axes) Block { return Block{VERW(Sym(verwSelector))} }
 // verwSelector is the operand of VERW; any selector of a writable segment will do.
 const verwSelector = "mds_verw_sel"
 
-// entryData is the read-only data of the entries and exits. From verwSelector to
+// entryData returns the read-only data of the entries and exits. From verwSelector to
 // entry_rodata_end it is a page of its own: the user's page table maps it too.
 func entryData() []Data {
 	sel, end := RODATA(verwSelector, uint64(x86.KERNEL_DS)), RODATA("entry_rodata_end")

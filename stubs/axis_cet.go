@@ -45,8 +45,8 @@ func (v Axes) saveShadowStack() Block {
 	}
 }
 
-// loadShadowStack is the other half, for the thread that continues. Clobbers RAX, RCX and
-// RDX.
+// loadShadowStack loads the SSP of the thread that continues, and turns its shadow stack on
+// or off as it was. Clobbers RAX, RCX and RDX.
 func loadShadowStack(Axes) Block {
 	return Block{
 		MOVL(x86.MSR_IA32_PL3_SSP, RCX).C("IA32_PL3_SSP"),

@@ -107,9 +107,9 @@ func (v Axes) userPCID(cr3, tmp Reg) Block {
 	}
 }
 
-// userBits are the bits that toUserCR3 sets last. Without PCIDs the bit of the user's
-// PCID has no meaning, but on a CPU that has them it keeps translations apart when a
-// call ends while another variant is selected.
+// userBits returns the bits that toUserCR3 sets last. Without PCIDs the bit of the user's
+// PCID has no meaning, but on a CPU that has them it keeps translations apart when a call
+// ends while another variant is selected.
 func (v Axes) userBits() int {
 	if v.Is(CR3PCID) {
 		return layout.PTIUserPGTable

@@ -106,7 +106,7 @@ func (v Axes) callHandler(suffix string) Block {
 // dispatch calls the handler of the number in RSI with the frame RDI. Clobbers RCX.
 func (v Axes) dispatch(suffix string) Block { return Block{v.mask(RSI, RCX), v.callMasked(suffix)} }
 
-// callMasked is dispatch behind the mask.
+// callMasked calls the handler as dispatch does, once the number is masked.
 func (v Axes) callMasked(suffix string) Block {
 	switch {
 	case v.Is(DispatchSwitch):

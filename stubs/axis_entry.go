@@ -67,7 +67,7 @@ const fredKernelLast = "fred_kernel_last"
 // fredConfig is MSR_IA32_FRED_CONFIG without the entry's address.
 const fredConfig = x86.FREDRedZone
 
-// fredEntries are the entry from ring 3 and, 256 bytes behind it, the entry from ring 0
+// fredEntries returns the entry from ring 3 and, 256 bytes behind it, the entry from ring 0
 // (Linux 6.18: arch/x86/entry/entry_64_fred.S).
 func (v Axes) fredEntries(suffix string) []Func {
 	exit := FuncName(fredExit, suffix)
@@ -182,7 +182,8 @@ func (v Axes) updateRSP0() Block {
 	}
 }
 
-// fredInit is the function that the kernel calls when the variant is selected.
+// fredInit returns the function that the kernel calls when a variant with entry=fred is
+// selected.
 func (v Axes) fredInit(suffix string) Func {
 	return FUNC(FuncName(SyscallInit, suffix), `syscall_init makes events arrive at this variant's entries: the selectors, the
 address, and EFER.SCE, which enables SYSCALL. The stacks and CR4.FRED are the

@@ -24,14 +24,14 @@ var _ = Register(Axis{
 // 3, 3.4.2).
 const ssFromLDT = 1 << 2
 
-// nativeIRET is IRETQ with RSP at the hardware frame, as 3.16 to 4.8 have it in
-// one place. way is a prefix of the labels where a function has two of them.
+// nativeIRET returns by IRETQ with RSP at the hardware frame, as 3.16 to 4.8 have it in one
+// place. way is a prefix of the labels where a function has two of them.
 func (v Axes) nativeIRET(way string) Block {
 	return Block{JMP(way + "native_iret"), LABEL(way + "native_iret"), v.espfix(way)}
 }
 
-// espfix is IRETQ after a test of SS. A selector of the LDT faults in it: there
-// is no LDT, and so no stack to switch to.
+// espfix returns by IRETQ after a test of SS. A selector of the LDT faults in it: there is
+// no LDT, and so no stack to switch to.
 func (v Axes) espfix(way string) Block {
 	if v.Is(ESPFixOff) {
 		return Block{IRETQ()}
@@ -47,7 +47,7 @@ func (v Axes) espfix(way string) Block {
 	}
 }
 
-// userIRET is 6.12's IRETQ, after a check that the frame is ring 3's.
+// userIRET returns by 6.12's IRETQ, after a check that the frame is ring 3's.
 func (v Axes) userIRET(way string) Block {
 	frame := Fields[layout.PtRegs[Mem]](RSP.At(-pt.IP.Off))
 	return Block{

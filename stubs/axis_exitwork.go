@@ -83,8 +83,8 @@ func (v Axes) testCallWork(mask uint64, work Reg) Ins {
 	return TESTL(mask, work)
 }
 
-// exitTests are the tests of exitwork=tests and exitwork=checked. Clobbers RAX, RCX and RDX,
-// and with exitwork=checked also RBX, in which they keep the flags.
+// exitTests makes the tests of exitwork=tests and exitwork=checked. Clobbers RAX, RCX and
+// RDX, and with exitwork=checked also RBX, in which they keep the flags.
 func (v Axes) exitTests(suffix string) Block {
 	asked := v.askedFlags()
 	return Block{
@@ -116,8 +116,8 @@ func (v Axes) exitTests(suffix string) Block {
 	}
 }
 
-// askedFlags is the register that holds Thread.Flags over the tests. Where one of them is a
-// function, that is the number's, which nobody needs any more.
+// askedFlags returns the register that holds Thread.Flags over the tests. Where one of them
+// is a function, that is the number's, which nobody needs any more.
 func (v Axes) askedFlags() Reg {
 	if v.Is(ExitWorkChecked) {
 		return keptNumber
@@ -125,7 +125,7 @@ func (v Axes) askedFlags() Reg {
 	return RAX
 }
 
-// checkedNOP is a NOP that exitwork=checked has more.
+// checkedNOP emits a NOP that only exitwork=checked has.
 func (v Axes) checkedNOP(what string) Block {
 	if !v.Is(ExitWorkChecked) {
 		return nil
@@ -154,7 +154,8 @@ func (v Axes) resetUnwinder() Block {
 	}
 }
 
-// clearDivider is amd_clear_divider's 0 and 1, which it is given whether it divides or not.
+// clearDivider loads the 0 and 1 of amd_clear_divider's DIV, which are loaded whether it
+// divides or not.
 func (v Axes) clearDivider() Block {
 	if v.Is(ExitWorkChecked) { // by another compiler
 		return Block{XORL(RAX, RAX), MOVL(1, RCX), MOVL(RAX, RDX)}
@@ -166,7 +167,7 @@ func (v Axes) clearDivider() Block {
 	}
 }
 
-// exitTestsFail is where they go.
+// exitTestsFail does the work that exitTests finds, and goes back to them.
 func (v Axes) exitTestsFail() Block {
 	if !v.inlinesTests() {
 		return nil
@@ -198,7 +199,7 @@ func (v Axes) exitNever() Block {
 	return Block{LABEL("exit_never")}
 }
 
-// inlinedRSP0 is updateRSP0 where a path without FRED has nothing in its place.
+// inlinedRSP0 emits updateRSP0 where a path without FRED has nothing in its place.
 func (v Axes) inlinedRSP0() Block {
 	if !v.Is(EntryFRED) {
 		return nil
@@ -206,8 +207,8 @@ func (v Axes) inlinedRSP0() Block {
 	return v.updateRSP0()
 }
 
-// exitFuncs are the functions of exitwork=called and exitwork=checked. Each of the former
-// saves the registers that the work after its tests would need.
+// exitFuncs returns the functions of exitwork=called and exitwork=checked. Each of the
+// former saves the registers that the work after its tests would need.
 func (v Axes) exitFuncs(suffix string) []Func {
 	switch {
 	case v.Is(ExitWorkChecked):
@@ -306,8 +307,9 @@ func (v Axes) archExitPrepare(suffix string) Func {
 	).In("entry")
 }
 
-// fpregsConsistent is there with CONFIG_X86_DEBUG_FPU, as Debian has it. This kernel
-// switches the FPU registers with the thread, so Current says whose they are.
+// fpregsConsistent returns the function that checks the FPU's owner. It is there with
+// CONFIG_X86_DEBUG_FPU, as Debian has it. This kernel switches the FPU registers with the
+// thread, so Current says whose they are.
 func (v Axes) fpregsConsistent(suffix string) Func {
 	task, owner, cpu := RAX, RCX, RDX
 	thread := Fields[layout.Thread[Mem]](task)
@@ -331,8 +333,8 @@ func (v Axes) fpregsConsistent(suffix string) Func {
 	).In("entry")
 }
 
-// fpregsChecked is the same function of 7.2, which also asks whether the thread has such
-// registers at all.
+// fpregsChecked returns the same function of 7.2, which also asks whether the thread has
+// such registers at all.
 func (v Axes) fpregsChecked(suffix string) Func {
 	task, cpu := RAX, RCX
 	thread := Fields[layout.Thread[Mem]](task)

@@ -46,7 +46,7 @@ func (v Axes) r11Slot(regs *layout.PtRegs[Mem]) Block {
 	return Block{MOVQ(R11, regs.R11).C("the user's RFLAGS")}
 }
 
-// fillFlags is change (b) at entry.
+// fillFlags makes change (b) at entry: the user's RFLAGS are stored in the flags slot.
 func (v Axes) fillFlags(regs *layout.PtRegs[Mem]) Block {
 	if v.Is(FlagsR11) {
 		return nil

@@ -37,7 +37,8 @@ func (v Axes) guestBarrier() Block {
 	}
 }
 
-// guestHasRun is where the test leads that no guest ever meets.
+// guestHasRun returns the label to which guestBarrier's test jumps if a guest has run. None
+// ever does.
 func (v Axes) guestHasRun() string {
 	if v.inlinesTests() {
 		return "syscall_exit_work"

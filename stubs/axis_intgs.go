@@ -68,7 +68,7 @@ const (
 // paranoidLast is the last instruction of ParanoidEntry.
 const paranoidLast = "paranoid_last"
 
-// interruptEntries are the variant's own entries of interrupts and exceptions.
+// interruptEntries returns the variant's own entries of interrupts and exceptions.
 func (v Axes) interruptEntries(suffix string) (list []Func) {
 	frame := Fields[layout.PtRegs[Mem]](RSP)
 	if v.Is(IntGSCS) {

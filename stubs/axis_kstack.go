@@ -143,7 +143,8 @@ var (
 	localRandom = RBP.At(-8 * (len(keptCalled) + 2))
 )
 
-// lowerStackCalled is lowerStack by a number that prandom makes. The call's number is in RSI.
+// lowerStackCalled lowers the stack as lowerStack does, by a number that prandom makes. The
+// call's number is in RSI.
 func (v Axes) lowerStackCalled(suffix string) Block {
 	if !v.Is(KStackCalled) {
 		return nil
@@ -163,7 +164,8 @@ func (v Axes) lowerStackCalled(suffix string) Block {
 	}
 }
 
-// threadWaits is where it goes if another thread should run.
+// threadWaits lets another thread run if lowerStackCalled has kept one waiting, and goes
+// back.
 func (v Axes) threadWaits() Block {
 	if !v.Is(KStackCalled) {
 		return nil
@@ -178,7 +180,7 @@ func (v Axes) threadWaits() Block {
 	}
 }
 
-// kstackFuncs are the functions of kstack=called.
+// kstackFuncs returns the functions of kstack=called.
 func (v Axes) kstackFuncs(suffix string) []Func {
 	if !v.Is(KStackCalled) {
 		return nil

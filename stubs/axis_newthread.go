@@ -53,7 +53,7 @@ func (v Axes) newThread(suffix string) []Func {
 	).In("entry")}
 }
 
-// newThreadFast is the same in the fast path.
+// newThreadFast begins a new thread as newThread does, by the fast path.
 func (v Axes) newThreadFast(suffix string) Block {
 	if !v.Is(NewThreadFast) {
 		return nil

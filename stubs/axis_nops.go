@@ -42,7 +42,7 @@ func (v Axes) nop(of string) Block {
 	return Block{NOP().C(of)}
 }
 
-// nopBySYSCALL is nop in a place that FRED's path does not have.
+// nopBySYSCALL returns nop's NOP in a place that FRED's path does not have.
 func (v Axes) nopBySYSCALL(of string) Block {
 	if v.Is(EntryFRED) {
 		return nil

@@ -34,7 +34,7 @@ var _ = Register(Axis{
 // savesAll reports whether the entry saves the callee-saved registers.
 func (v Axes) savesAll() bool { return v.Is(RegsFull) || v.Is(RegsSaved) }
 
-// low is where RSP is while a handler runs, in bytes above the frame's start.
+// low returns where RSP is while a handler runs, in bytes above the frame's start.
 func (v Axes) low() int {
 	if v.Is(RegsPartial) {
 		return pt.R11.Off
@@ -128,9 +128,9 @@ func (v Axes) restoreRest() Block {
 	return nil
 }
 
-// saveRestCalled is saveRest for a function: its return address is on top of
-// the stack before and after. A partial frame grows downwards, so the return address
-// is moved. Clobbers R11.
+// saveRestCalled does as saveRest, inside a function: its return address is on top of the
+// stack before and after. A partial frame grows downwards, so the return address is moved.
+// Clobbers R11.
 func (v Axes) saveRestCalled() Block {
 	switch {
 	case v.Is(RegsPartial):

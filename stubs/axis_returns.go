@@ -101,9 +101,9 @@ func (v Axes) ReturnsAt() string {
 	return ""
 }
 
-// kernelReturns is the function by which the kernel's own functions return, without its
-// suffix; "" if each has its own RET. They do not count the depth of calls, so a thunk that
-// does is not for them.
+// kernelReturns returns the name of the function by which the kernel's own functions
+// return, without its suffix; "" if each has its own RET. They do not count the depth of
+// calls, so a thunk that does is not for them.
 func (v Axes) kernelReturns() string {
 	for value, names := range thunkNames {
 		if v.Is(value) && value != ReturnsDepth {
@@ -166,7 +166,7 @@ func returnFuncs(v Axes, suffix string) []Func {
 	return []Func{v.depthThunk(suffix)}
 }
 
-// aliasThunk is the return of Zen 3 and 4.
+// aliasThunk returns the functions by which Zen 3 and 4 return.
 func (v Axes) aliasThunk(suffix string) []Func {
 	return []Func{
 		FUNC(FuncName(srsoAliasSafe, suffix), "srso_alias_safe_ret drops the address on top of the stack and returns to the next.",

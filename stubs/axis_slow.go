@@ -81,7 +81,7 @@ func (v Axes) slow(suffix string) Block {
 	}
 }
 
-// leaveFast is where a fast path that has found work goes, with interrupts off.
+// leaveFast leaves a fast path that has found work for the slow exit, with interrupts off.
 func (v Axes) leaveFast(suffix string) Block {
 	fixup := v.fixup(regsAt(v.low()), R11)
 	switch {
@@ -118,7 +118,7 @@ func slowExit(suffix string) string { return FuncName("int_ret_from_sys_call", s
 func irqsOff(suffix string) string  { return FuncName("int_ret_from_sys_call_irqs_off", suffix) }
 func exitWork(suffix string) string { return FuncName("int_check_syscall_exit_work", suffix) }
 
-// intRet is the slow path of 3.19 to 4.2. For the callee-saved registers the frame has
+// intRet returns the slow path of 3.19 to 4.2. For the callee-saved registers the frame has
 // what it had in the fast path: only a signal needs them there.
 func (v Axes) intRet(suffix string) Func {
 	thread := Fields[layout.Thread[Mem]](RCX)
@@ -182,8 +182,8 @@ the frame has them. IF is any. It does the work that Thread.Flags asks for first
 	).In("entry")
 }
 
-// slowC is the slow path of 4.6: both entrances lead to a frame with no slot left
-// out, and back from C.
+// slowC emits the slow path of 4.6: both entrances lead to a frame with no slot left out,
+// and back from C.
 func (v Axes) slowC(suffix string) Block {
 	whole := Block{
 		v.fixup(regsAt(v.low()), R11),

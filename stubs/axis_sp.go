@@ -25,8 +25,8 @@ var _ = Register(Axis{
 	}},
 })
 
-// fillSP is change (a) at entry: the user's RSP is copied into the frame. RCX is
-// already in the frame, and free.
+// fillSP makes change (a) at entry: the user's RSP is copied into the frame. RCX is already
+// in the frame, and free.
 func (v Axes) fillSP(regs *layout.PtRegs[Mem]) Block {
 	if !v.Is(SPFrame) {
 		return nil

@@ -21,7 +21,7 @@ var _ = Register(Axis{
 	},
 })
 
-// fillTop is change (c) at entry: it fills the slots that SYSRET does not need but that
+// fillTop makes change (c) at entry: it fills the slots that SYSRET does not need but that
 // IRETQ and readers of the frame do.
 func (v Axes) fillTop(regs *layout.PtRegs[Mem]) Block {
 	if !v.Is(TopEager) {

@@ -51,7 +51,8 @@ var _ = Register(Axis{
 	},
 })
 
-// depthPlace is the place of RESET_CALL_DEPTH and the call of entry_ibpb: 15 bytes.
+// depthPlace emits RESET_CALL_DEPTH or, where the variant has none, the NOPs in its place,
+// which is also that of the call of entry_ibpb: 15 bytes.
 func (v Axes) depthPlace() Block {
 	if v.Is(ReturnsDepth) {
 		return resetDepth()

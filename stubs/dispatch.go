@@ -5,7 +5,7 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// fast is the path of an ordinary call from the frame to its handler and out.
+// fast makes an ordinary call, from the frame to its handler and out.
 func (v Axes) fast(suffix string) Block {
 	regs := regsAt(v.low())
 	return Block{
@@ -58,8 +58,8 @@ func fastReturn(suffix string) string {
 }
 func slowPath(suffix string) string { return FuncName("entry_SYSCALL64_slow_path", suffix) }
 
-// ptregs are the entries of sys_call_table with SlowC, for handlers that need
-// full pt_regs.
+// ptregs returns the entries of sys_call_table with SlowC, for handlers that need full
+// pt_regs.
 func (v Axes) ptregs(suffix string) []Func {
 	common := FuncName("stub_ptregs_64", suffix)
 	funcs := []Func{
@@ -85,7 +85,7 @@ it jumps to the handler.`,
 	return funcs
 }
 
-// only is the path of all calls with SlowOnly.
+// only makes every call with SlowOnly: it has one path.
 func (v Axes) only(suffix string) Block {
 	return Block{
 		MOVQ(RSP, RDI).C("the frame"),
@@ -151,7 +151,7 @@ func (v Axes) popRegs() Block {
 	}
 }
 
-// doSyscall is the part that is C in Linux: the call as a function of the frame. With
+// doSyscall returns the part that is C in Linux: the call as a function of the frame. With
 // SlowOnly it decides about the exit too.
 func (v Axes) doSyscall(suffix string) Func {
 	regs := Fields[layout.PtRegs[Mem]](RBX)
@@ -222,8 +222,8 @@ func (v Axes) sysretResult(regs *layout.PtRegs[Mem]) Block {
 	}
 }
 
-// beforeHandler is the code before the handler, when its number and third
-// argument are in their registers.
+// beforeHandler emits the code before the handler, when its number and third argument are
+// in their registers.
 func (v Axes) beforeHandler(regs *layout.PtRegs[Mem], suffix string) Block {
 	b := v.beforeHandlerAt(suffix)
 	if b != nil {

@@ -30,8 +30,7 @@ func threadAt(off int) *layout.Thread[Mem] {
 	return Fields[layout.Thread[Mem]](RSP.At(regsSize - off - layout.ThreadSize))
 }
 
-// entry is the target of SYSCALL: the path of an ordinary call to its handler and
-// out.
+// entry returns the target of SYSCALL: the path of an ordinary call to its handler and out.
 func (v Axes) entry(suffix string) Func {
 	return FUNC(FuncName(Entry, suffix), fmt.Sprintf(`entry_SYSCALL_64 is where SYSCALL arrives (MSR_LSTAR).
 %v

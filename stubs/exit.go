@@ -28,7 +28,7 @@ func loadArgs(regs *layout.PtRegs[Mem]) Block {
 	}
 }
 
-// loadArgsCX is loadArgs with RCX, where Linux has it.
+// loadArgsCX does as loadArgs, and loads RCX too, where Linux has it.
 func loadArgsCX(regs *layout.PtRegs[Mem]) Block {
 	return Block{
 		MOVQ(regs.R10, R10),
@@ -82,8 +82,8 @@ func (v Axes) sysretFits(regs *layout.PtRegs[Mem], fail string) Block {
 
 const singleStepped = "SYSRETQ clears RF, traps early on TF"
 
-// sysretFrame is sysretFits without the test of RF and TF or, except with
-// iptest=tasksize, with it where it is given.
+// sysretFrame makes sysretFits's tests but that of RF and TF, for which it puts single
+// among them; with iptest=tasksize it leaves single out.
 func (v Axes) sysretFrame(regs *layout.PtRegs[Mem], fail string, single Block) Block {
 	flags := Block{
 		MOVQ(regs.R11, R11),

@@ -49,8 +49,8 @@ func (n Variant) FuncName(function string) string { return FuncName(function, n.
 // copyMark is between a variant's name and the number of a copy.
 const copyMark = "#"
 
-// CopyName is what stands behind a variant's name in the names of a copy's functions; the
-// first has number 0, and nothing there.
+// CopyName returns what stands behind a variant's name in the names of a copy's functions;
+// the first has number 0, and nothing there.
 func CopyName(number int) string {
 	if number == 0 {
 		return ""

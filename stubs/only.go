@@ -18,9 +18,9 @@ const (
 
 var current = Fields[layout.Thread[Mem]](keptThread)
 
-// onlySyscall is do_syscall_64 where handlers take the frame: it makes the call from its frame, does
-// all work that is then pending, and decides whether SYSRETQ may end the call (Linux
-// 6.12: arch/x86/entry/common.c, include/linux/entry-common.h).
+// onlySyscall returns do_syscall_64 where handlers take the frame: it makes the call from
+// its frame, does all work that is then pending, and decides whether SYSRETQ may end the
+// call (Linux 6.12: arch/x86/entry/common.c, include/linux/entry-common.h).
 func (v Axes) onlySyscall(suffix string) Func {
 	regs := Fields[layout.PtRegs[Mem]](keptFrame)
 	return FUNC(FuncName("do_syscall_64", suffix), `do_syscall_64(regs, number) makes a call from full pt_regs. It does all the work
@@ -125,7 +125,7 @@ func (v Axes) takeTraced() Block {
 	return Block{MOVL(RAX, keptNumber), MOVSLQ(keptNumber, keptLong)}
 }
 
-// tracedNumber is the register with that number.
+// tracedNumber returns the register in which asTraced and takeTraced put the number.
 func (v Axes) tracedNumber() Reg {
 	if v.Is(KStackCalled) {
 		return RSI

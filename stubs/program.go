@@ -35,9 +35,9 @@ func (v Axes) Program(suffix string) (Program, error) {
 	return p, nil
 }
 
-// bareEntry is the floor. RSP and GS stay the user's and interrupts stay off; RCX and
-// R11 are as SYSCALL left them. So it is a complete answer to getppid, as
-// init has no parent.
+// bareEntry returns the floor's entry. RSP and GS stay the user's and interrupts stay off;
+// RCX and R11 are as SYSCALL left them. So it is a complete answer to getppid, as init has
+// no parent.
 func bareEntry(suffix string) Func {
 	return FUNC(FuncName(Entry, suffix), "entry_SYSCALL_64 answers 0 to every call.",
 		XORL(RAX, RAX),
@@ -51,10 +51,10 @@ func bareEntry(suffix string) Func {
 // errors of all variants are joined.
 func ProgramOf(list []Variant) (Program, error) { return ProgramOfCopies(list, 1) }
 
-// ProgramOfCopies is ProgramOf with several copies of all variants, which have the
-// functions of the first with [CopyName] behind their names. The array has those of one
-// copy after the other; variants_copies is how many there are. A variant with an Edit has
-// no copies: it knows its functions by their names.
+// ProgramOfCopies returns what ProgramOf does, with several copies of all variants, which
+// have the functions of the first with [CopyName] behind their names. The array has those
+// of one copy after the other; variants_copies is how many there are. A variant with an
+// Edit has no copies: it knows its functions by their names.
 func ProgramOfCopies(list []Variant, copies int) (Program, error) {
 	if len(list) == 0 {
 		return Program{}, errors.New("an image needs at least one variant")

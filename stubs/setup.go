@@ -5,7 +5,7 @@ import (
 	"github.com/entrylab/entrylab/gen/x86"
 )
 
-// syscallInit is the function that the kernel calls when the variant is selected.
+// syscallInit returns the function that the kernel calls when the variant is selected.
 func (v Axes) syscallInit(suffix string) Func {
 	if v.Is(EntryFRED) {
 		return v.fredInit(suffix)

@@ -29,7 +29,7 @@ func (v Axes) restore(regs *layout.PtRegs[Mem], tmp Reg) Block {
 // restores reports whether restore does anything.
 func (v Axes) restores() bool { return v.Is(SPPerCPU) || v.Is(FlagsR11) }
 
-// storeExtra is 4.1's SAVE_EXTRA_REGS.
+// storeExtra stores the callee-saved registers as 4.1's SAVE_EXTRA_REGS does.
 func storeExtra(regs *layout.PtRegs[Mem]) Block {
 	return Block{
 		MOVQ(R15, regs.R15),
@@ -41,8 +41,8 @@ func storeExtra(regs *layout.PtRegs[Mem]) Block {
 	}
 }
 
-// storeCalleeSaved is 3.19's SAVE_REST; loadCalleeSaved its RESTORE_REST, and
-// 4.1's RESTORE_EXTRA_REGS.
+// storeCalleeSaved stores the callee-saved registers as 3.19's SAVE_REST does;
+// loadCalleeSaved loads them as its RESTORE_REST and 4.1's RESTORE_EXTRA_REGS do.
 func storeCalleeSaved(regs *layout.PtRegs[Mem]) Block {
 	return Block{
 		MOVQ(RBX, regs.BX),
@@ -65,7 +65,7 @@ func loadCalleeSaved(regs *layout.PtRegs[Mem]) Block {
 	}
 }
 
-// wrapper is a function that takes a handler's place in sys_call_table: it starts
+// wrapper returns a function that takes a handler's place in sys_call_table: it starts
 // below the frame, at its return address.
 func (v Axes) wrapper(name, doc string, items ...Item) Func {
 	return FUNC(name, doc, FRAME(v.low()-8), Block(items)).In("entry")
@@ -178,7 +178,7 @@ func (v Axes) checkCarried() Block {
 	}
 }
 
-// notCarried is the code to which checkCarried jumps.
+// notCarried emits the code to which checkCarried jumps: it ends the call by the slow exit.
 func (v Axes) notCarried(suffix string) Block {
 	if !v.Is(ExitSYSRET) {
 		return nil

@@ -10,14 +10,14 @@ var (
 	next = Fields[layout.Thread[Mem]](RSI)
 )
 
-// switchTo is the variant's part of the context switch: the kernel stack and,
-// with sp=percpu, the user's RSP. Each thread leaves by its own variant's
-// function and comes back by the same function, which restores what it has saved,
-// whatever the other threads' functions do.
+// switchTo returns the variant's part of the context switch: the kernel stack and, with
+// sp=percpu, the user's RSP. Each thread leaves by its own variant's function and comes
+// back by the same function, which restores what it has saved, whatever the other threads'
+// functions do.
 //
-// RFLAGS is not kept. IF is 0 on both sides, and ring 3's NT, AC and IOPL do not
-// get this far: SYSCALL clears them, an interrupt clears NT and its handler
-// AC, and in ring 0 IOPL means nothing.
+// RFLAGS is not kept. IF is 0 on both sides, and ring 3's NT, AC and IOPL do not get this
+// far: SYSCALL clears them, an interrupt clears NT and its handler AC, and in ring 0 IOPL
+// means nothing.
 func (v Axes) switchTo(suffix string) []Func {
 	resume := FuncName(SwitchResume, suffix)
 	return []Func{

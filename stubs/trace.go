@@ -23,8 +23,8 @@ const (
 // tracer.
 var TracerFuncs = []string{tracePhase1, tracePhase2, traceEnterPhase1, traceEnter, "do_syscall_64"}
 
-// tracesys is where the fast path goes then. It comes back if the tracer has gone
-// meanwhile.
+// tracesys emits the code to which the fast path goes when there is a tracer. It comes back
+// if the tracer has gone meanwhile.
 func (v Axes) tracesys(suffix string) Block {
 	return Block{
 		LABEL("tracesys"),
@@ -34,11 +34,11 @@ func (v Axes) tracesys(suffix string) Block {
 	}
 }
 
-// traceFuncs are the two phases.
+// traceFuncs returns the functions of the tracer's two phases at entry.
 //
-// Behind the tracer, restore takes its sp and flags slots to where a wrapper's fix-up
-// finds them. In 3.19 that fix-up undoes what the tracer has changed, and makes flags of
-// what it has put in R11.
+// Behind the tracer, restore takes its sp and flags slots to where a wrapper's fix-up finds
+// them. In 3.19 that fix-up undoes what the tracer has changed, and makes flags of what it
+// has put in R11.
 func (v Axes) traceFuncs(suffix string) []Func {
 	called, regs := regsAt(v.low()-8), regsAt(v.low())
 	return []Func{
@@ -78,7 +78,7 @@ and the call ends by the slow exit.`,
 	}
 }
 
-// traceAgain is where tracesys comes back.
+// traceAgain names the place where tracesys comes back.
 func (v Axes) traceAgain() Block {
 	if v.Is(SlowC) {
 		return nil

@@ -133,7 +133,7 @@ type Variant struct {
 	UserSP UserSP
 }
 
-// Notes are what a reader of the counts of these variants must know.
+// Notes returns what a reader of the counts of these variants must know.
 func Notes(variants []Variant) []string {
 	notes := []string{
 		"Each instruction of a straight path counts once: no work is pending, nothing interrupts, and the handler's instructions are left out.",

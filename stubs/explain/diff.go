@@ -132,9 +132,9 @@ func pairs(a, b []*Row) []Pair {
 	return out
 }
 
-// Mark is the character between the two sides: < before a line of the left alone,
-// > before one of the right alone, | between two that differ, and a space
-// between two that are the same.
+// Mark returns the character between the two sides: < before a line of the left alone, >
+// before one of the right alone, | between two that differ, and a space between two that
+// are the same.
 func (p Pair) Mark() string {
 	switch {
 	case p.Same:
