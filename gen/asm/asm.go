@@ -276,7 +276,7 @@ type label struct {
 //go:noinline
 func LABEL(name string) Item { return &label{name: name, pc: callerPC(2)} }
 
-// GLOBAL is a LABEL that other functions can use too: they may branch there, or
+// GLOBAL names a place as LABEL does, for other functions too: they may branch there, or
 // take its address. A FRAME behind it must state where RSP is.
 //
 //go:noinline

@@ -92,7 +92,7 @@ type over struct {
 	pc      uintptr
 }
 
-// OVER is a JMP over the items, with a comment: the items are what would run if a
+// OVER emits a JMP over the items, with a comment: the items are what would run if a
 // feature that is switched off were on.
 //
 //go:noinline

@@ -134,7 +134,8 @@ func (l *lowering) block(b Block) {
 	l.depth--
 }
 
-// lastPC is the place of the last instruction.
+// lastPC returns the place in the Go source of the last instruction, or of the function if
+// it has none yet.
 func (l *lowering) lastPC() uintptr {
 	for _, ln := range slices.Backward(l.lines) {
 		if ln.in != nil {

@@ -74,8 +74,8 @@ func (r Reg) String() string {
 func (r Reg) general() bool { return RAX <= r && r <= R15 }
 func (r Reg) segment() bool { return ES <= r && r <= GS }
 
-// At is the memory at disp bytes from the address in r, or from the base of
-// the segment register r.
+// At returns the memory at disp bytes from the address in r, or from the base of the
+// segment register r.
 //
 //go:noinline
 func (r Reg) At(disp int) Mem {
@@ -85,7 +85,7 @@ func (r Reg) At(disp int) Mem {
 	return Mem{&memory{base: r, disp: disp}}
 }
 
-// Index is the memory at r + index*scale.
+// Index returns the memory at r + index*scale.
 //
 //go:noinline
 func (r Reg) Index(index Reg, scale int) Mem {
@@ -172,12 +172,12 @@ func (m Mem) Based(base Reg) Mem {
 	return Mem{&v}
 }
 
-// Abs is the memory at an absolute, sign-extended 32-bit address.
+// Abs returns the memory at an absolute, sign-extended 32-bit address.
 //
 //go:noinline
 func Abs(addr int) Mem { return Mem{&memory{disp: addr}} }
 
-// Sym is the memory at a symbol.
+// Sym returns the memory at a symbol.
 //
 //go:noinline
 func Sym[S Symbolic](s S) Mem {
@@ -219,8 +219,8 @@ func (m Mem) String() string {
 	return b.String()
 }
 
-// Str is the memory that holds s followed by a zero byte; equal strings share
-// one place in the read-only data.
+// Str returns the memory that holds s followed by a zero byte; equal strings share one
+// place in the read-only data.
 //
 //go:noinline
 func Str(s string) Mem { return Mem{&memory{sym: strPrefix + s}} }

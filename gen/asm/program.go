@@ -19,21 +19,21 @@ type Data struct {
 	pc   uintptr
 }
 
-// DATA is a writable object.
+// DATA declares a writable object.
 //
 //go:noinline
 func DATA(name string, content ...any) Data {
 	return Data{Name: name, Content: content, pc: callerPC(2)}
 }
 
-// RODATA is a read-only object.
+// RODATA declares a read-only object.
 //
 //go:noinline
 func RODATA(name string, content ...any) Data {
 	return Data{Name: name, Content: content, ReadOnly: true, pc: callerPC(2)}
 }
 
-// BSS is an object of size zero bytes.
+// BSS declares an object of size zero bytes.
 //
 //go:noinline
 func BSS(name string, size, align int) Data {
@@ -47,7 +47,7 @@ type Ptr struct {
 	fn  *func() Func // if not nil, Sym is its name
 }
 
-// PTR is the address of a function or of data.
+// PTR returns the address of a function or of data.
 func PTR[S Symbolic](s S) Ptr {
 	name, fn := symbolOf(s)
 	return Ptr{Sym: name, fn: fn}

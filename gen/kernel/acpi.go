@@ -32,7 +32,7 @@ var (
 	acpiHPET = signature("HPET")
 )
 
-// signature is four letters as a word.
+// signature returns four letters as a word.
 func signature(s string) uint32 { return binary.LittleEndian.Uint32([]byte(s)) }
 
 // deviceMemory is where memory that is mapped uncached begins (boot/proto).

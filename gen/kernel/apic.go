@@ -45,8 +45,8 @@ func apicWrite(reg int, value uint32) Block {
 	}
 }
 
-// apic is the local APIC's timer, in one-shot mode: it is programmed only for
-// events that somebody waits for.
+// apic returns the part that drives the local APIC's timer, in one-shot mode: it is
+// programmed only for events that somebody waits for.
 func apic() Program {
 	return Program{
 		Funcs: Funcs(
@@ -107,7 +107,7 @@ func apicTimerOff() Func {
 	).Takes()
 }
 
-// timerProgram is the end of timerArm, and a second entry to it.
+// timerProgram names the end of timerArm as a second entry to it.
 func timerProgram() Func { return EXTERN("timer_program") }
 
 func timerArm() Func {
@@ -138,7 +138,7 @@ fire earlier already, or at the longest time that it can count. IF is 0.`,
 	).Takes(RDI)
 }
 
-// apicTimer is the timer as a counter to compare the TSC with; its rate is unknown.
+// apicTimer returns the timer as a counter to compare the TSC with; its rate is unknown.
 func apicTimer() Data {
 	const least = 1000 // ticks: 10 us and less
 	return counterData("apic_timer", layout.Counter[any]{

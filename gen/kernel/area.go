@@ -25,9 +25,9 @@ func roomForAreas(n int, label string) Block {
 	}
 }
 
-// areas are the ranges of user addresses that are mapped, without overlaps; equal
-// neighbours without contents of their own are one area. The last of them is
-// Space.LastArea, at an address that no range reaches: it follows all others.
+// areas returns the part that keeps the ranges of user addresses that are mapped. They do
+// not overlap; equal neighbours without contents of their own are one area. The last of
+// them is Space.LastArea, at an address that no range reaches: it follows all others.
 func areas() Program {
 	return Program{
 		Funcs: Funcs(

@@ -12,8 +12,8 @@ import (
 // (AT_HWCAP2), so none but a test uses that, and arch_prctl and fork know of such a
 // base only from the thread's next switch on.
 
-// bases is how the kernel decides about SWAPGS where CS does not tell, and what that
-// lets ring 3 do.
+// bases returns the part that decides about SWAPGS where CS does not tell, and whether ring
+// 3 may set its bases.
 func bases() Program {
 	return Program{
 		Funcs: Funcs(paranoidSelect, switchBases),

@@ -35,7 +35,7 @@ const (
 // counter gives the fields of the Counter that r points to.
 func counter(r Reg) *layout.Counter[Mem] { return Fields[layout.Counter[Mem]](r) }
 
-// counterData is a Counter in memory.
+// counterData returns a Counter in memory.
 func counterData(name string, c layout.Counter[any]) Data {
 	return DATA(name, c.Init, c.Read, c.Hz, c.Mask, c.Least, c.Most, c.Source)
 }

@@ -19,7 +19,8 @@ func CallNumber(name string) (int, bool) {
 	return 0, false
 }
 
-// CallNames are the names of all of them, in the order of the alphabet.
+// CallNames returns the names of all calls of Linux's that the kernel has, in the order of
+// the alphabet.
 func CallNames() (names []string) {
 	for _, nr := range linuxNumbers() {
 		if name, ok := strings.CutPrefix(handlerOf(nr).Name, callPrefix); ok {

@@ -31,7 +31,7 @@ const (
 	cldTrapped  = 4
 )
 
-// children is how a process learns that its children have ended.
+// children returns the part by which a process learns that its children have ended.
 func children() Program {
 	return Program{
 		Funcs: Funcs(

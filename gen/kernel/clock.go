@@ -34,8 +34,8 @@ var (
 // tsc reads the time-stamp counter into RAX. Clobbers RDX.
 func tsc() Block { return Block{RDTSC(), SHLQ(32, RDX), ORQ(RDX, RAX)} }
 
-// clocks is the time: the time-stamp counter, calibrated at boot together with
-// the local APIC's timer, and the CMOS clock's date.
+// clocks returns the part that tells the time: the time-stamp counter, calibrated at boot
+// together with the local APIC's timer, and the CMOS clock's date.
 func clocks() Program {
 	return Program{
 		Funcs: Funcs(

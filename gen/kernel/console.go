@@ -6,9 +6,9 @@ import (
 	"github.com/entrylab/entrylab/gen/x86"
 )
 
-// console is the machine's output: COM1 or another UART, or the first parallel port if the command
-// line says so, carries what init writes; the debug console, or COM1 if there is
-// none, carries the kernel's log.
+// console returns the part that drives the machine's output: COM1 or another UART, or the
+// first parallel port if the command line says so, carries what init writes; the debug
+// console, or COM1 if there is none, carries the kernel's log.
 func console() Program {
 	return Program{
 		Funcs: Funcs(

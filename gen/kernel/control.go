@@ -56,7 +56,7 @@ func addressOf(place Data, to Mem) Block {
 	return Block{LEAQ(Sym(place), RAX), MOVQ(RAX, to)}
 }
 
-// control is the control interface of layout/control.go: the calls that tests and
+// control returns the control interface of layout/control.go: the calls that tests and
 // measurements make.
 func control() Program {
 	return Program{

@@ -33,7 +33,7 @@ var (
 	coreSize = BSS("core_size", 8, 8)
 )
 
-// coredumps is what remains of a process that a signal has ended.
+// coredumps returns the part that writes what remains of a process that a signal has ended.
 func coredumps() Program {
 	return Program{
 		Funcs: Funcs(doCoredump, elfCoreDump, fillThreadCoreInfo),
@@ -66,7 +66,7 @@ PtRegs on top of the stack are complete. IF is 0.`,
 	).Saving(R12).Takes(RSI, RDX).Returns(RAX)
 }
 
-// pair is a word with two halves of 32 bits.
+// pair returns a word with two halves of 32 bits.
 func pair(low, high int) uint64 { return uint64(high)<<32 | uint64(uint32(low)) }
 
 func elfCoreDump() Func {

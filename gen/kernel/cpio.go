@@ -30,7 +30,7 @@ const (
 // cpioEntry is the entry that was decoded last.
 var cpioEntry = Fields[layout.CpioEntry[Mem]](Sym(cpioEntryData))
 
-// word is the value of up to eight characters as a little-endian word.
+// word returns up to eight characters as a little-endian word.
 func word(s string) uint64 {
 	var w uint64
 	for i := range len(s) {
@@ -39,7 +39,7 @@ func word(s string) uint64 {
 	return w
 }
 
-// cpioField is the number at an offset of a header, in RAX.
+// cpioField loads the number at an offset of a header into RAX.
 func cpioField(header Reg, off int) Block {
 	return Block{LEAQ(header.At(off), RDI), CALL(cpioHex)}
 }

@@ -57,8 +57,8 @@ var builtinNodes = []builtinNode{
 
 const procSelfExe = "proc/self/exe"
 
-// builtinCpio is the newc archive of the built-in nodes, and the offset of
-// each by its name.
+// builtinCpio returns the newc archive of the built-in nodes, and the offset of each by its
+// name.
 func builtinCpio() ([]byte, map[string]int) {
 	var b bytes.Buffer
 	at := map[string]int{}
@@ -81,7 +81,7 @@ func builtinCpio() ([]byte, map[string]int) {
 // include/linux/kdev_t.h, new_encode_dev; minors below 256).
 func device(major, minor int) int { return major<<8 | minor }
 
-// devices is the character devices: what reading and writing them does.
+// devices returns the part that reads and writes the character devices.
 func devices() Program {
 	return Program{
 		Funcs: Funcs(
@@ -208,7 +208,7 @@ func resultsWriteUser() Func {
 	).Saving(RBX, R12, R13, R14).Takes(RSI, RDX)
 }
 
-// writeUser is the rest of a Write: the user's bytes go to a function that takes RSI
+// writeUser emits the rest of a Write: the user's bytes go to a function that takes RSI
 // bytes at RDI.
 func writeUser(to func() Func) Block {
 	from, left, written, n := RBX, R12, R13, R14

@@ -17,9 +17,9 @@ func dispatch() Program {
 	return p
 }
 
-// linuxNumbers are the numbers that Linux 6.12 has a handler for. For those that are
-// left out it has a name but no handler (arch/x86/entry/syscalls/
-// syscall_64.tbl; kernel/sys_ni.c).
+// linuxNumbers returns the numbers that Linux 6.12 has a handler for. For those that are
+// left out it has a name but no handler (arch/x86/entry/syscalls/syscall_64.tbl;
+// kernel/sys_ni.c).
 func linuxNumbers() (list []int) {
 	without := []int{134, 156, 174, 177, 178, 180, 181, 182, 183, 184, 185, 205, 211, 212, 214, 215, 236}
 	for nr := range 463 {
@@ -62,7 +62,7 @@ var handlersByNumber = sync.OnceValue(func() map[int]handler {
 // fullFrameHandlers are the handlers of layout.FullFrameCalls.
 var fullFrameHandlers = [len(layout.FullFrameCalls)]func() Func{sysClone, sysFork, sysVfork, sysRtSigreturn, sysExecve, sysExecveat, sysFullFrame, sysSetFrame, sysPoison}
 
-// controlNumbers are the numbers of the control calls.
+// controlNumbers returns the numbers of the control calls.
 func controlNumbers() (list []int) {
 	for nr := layout.SysSelect; nr <= layout.SysCallMax; nr++ {
 		if _, ok := handlersByNumber()[nr]; ok {
@@ -132,7 +132,7 @@ func tree(list []int, beyond Block) Block {
 func leaf(nr int) string { return fmt.Sprintf("nr_%d", nr) }
 func over(nr int) string { return fmt.Sprintf("above_%d", nr) }
 
-// leaves are where the comparisons end.
+// leaves emits the ends of the comparisons: a jump to each number's handler.
 func leaves(list []int) (b Block) {
 	for _, nr := range list {
 		b = append(b, LABEL(leaf(nr)), JMP(wrapperName(handlerOf(nr))))
@@ -146,7 +146,7 @@ const ByFrame = "__x64_"
 // wrapperName returns that name.
 func wrapperName(h handler) string { return ByFrame + h.Name }
 
-// wrappers are the handlers as x64_sys_call reaches them: each loads its arguments from
+// wrappers returns the handlers as x64_sys_call reaches them: each loads its arguments from
 // the frame.
 func wrappers() []Func {
 	var list []Func

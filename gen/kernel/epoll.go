@@ -17,7 +17,8 @@ const (
 	epollInput = EPOLLWAKEUP | EPOLLONESHOT | EPOLLET | EPOLLEXCLUSIVE
 )
 
-// epolls is epoll: instances are files. An instance cannot watch another one.
+// epolls returns the part that implements epoll: instances are files. An instance cannot
+// watch another one.
 func epolls() Program {
 	return Program{
 		Funcs: Funcs(

@@ -22,8 +22,8 @@ func eventfdWait(file Reg, events int) Block {
 	}
 }
 
-// eventfds are files that are counters: writing adds, reading takes (Linux
-// fs/eventfd.c).
+// eventfds returns the part that implements files that are counters: writing adds, reading
+// takes (Linux fs/eventfd.c).
 func eventfds() Program {
 	return Program{
 		Funcs: Funcs(

@@ -114,7 +114,7 @@ func ownNMI() Block {
 	}
 }
 
-// eventMake is the end of #DB's handler for SysEvent.
+// eventMake returns the end of #DB's handler for SysEvent.
 func eventMake() Func {
 	regs := ptRegs(RDI)
 	return FUNC("event_make",
@@ -159,10 +159,10 @@ which #DB returns, IP of the PtRegs RDI.`,
 	).Saving(RBX, R12, R14).Takes(RDI, RSI) // the registers of paranoid_entry, which the first NMI runs again
 }
 
-// eventBlocked is where event_make continues once NMIs are blocked.
+// eventBlocked names the place where event_make continues once NMIs are blocked.
 func eventBlocked() Func { return EXTERN("event_blocked") }
 
-// sysEvent is the control call by which tests make events arrive.
+// sysEvent returns the control call by which tests make events arrive.
 func sysEvent() Func {
 	return FUNC("sys_event", "sys_event(at, kind) is layout.SysEvent.",
 		XORL(RDX, RDX),
@@ -284,7 +284,7 @@ panic (SDM volume 3, 16.10).`,
 	).Takes(RDI, RSI)
 }
 
-// sysPeek is the control call by which tests see SMAP in force.
+// sysPeek returns the control call by which tests see SMAP in force.
 func sysPeek() Func {
 	return FUNC("sys_peek", "sys_peek(address) is layout.SysPeek.",
 		accessOK(RDI, 8, "fault"),
@@ -296,7 +296,7 @@ func sysPeek() Func {
 	).Takes(RDI).Returns(RAX)
 }
 
-// sysBreakpoint is the control call by which tests set a breakpoint.
+// sysBreakpoint returns the control call by which tests set a breakpoint.
 func sysBreakpoint() Func {
 	return FUNC("sys_breakpoint", "sys_breakpoint(address, dr7) is layout.SysBreakpoint.",
 		XORL(RAX, RAX),

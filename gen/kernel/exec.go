@@ -274,8 +274,8 @@ func stringAddress(text Reg) Block {
 	}
 }
 
-// mix64 is a step of the generator splitmix64: every bit of the result depends
-// on every bit of r, and only one value of r gives 0. Clobbers RAX.
+// mix64 makes a step of the generator splitmix64: every bit of the result depends on every
+// bit of r, and only one value of r gives 0. Clobbers RAX.
 func mix64(r Reg) Block {
 	step := func(shift int, factor uint64) Block {
 		return Block{

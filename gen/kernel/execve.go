@@ -6,7 +6,8 @@ import (
 	"github.com/entrylab/entrylab/gen/x86"
 )
 
-// execs is execve: the process goes on with another program from the initramfs.
+// execs returns the part that implements execve: the process goes on with another program
+// from the initramfs.
 func execs() Program {
 	return Program{
 		Funcs: Funcs(

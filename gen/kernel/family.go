@@ -8,7 +8,8 @@ import (
 // process gives the fields of the Process that r points to.
 func process(r Reg) *layout.Process[Mem] { return Fields[layout.Process[Mem]](r) }
 
-// families is the processes: who they are, and which one is loaded.
+// families returns the part that knows the processes: who they are, and which one is
+// loaded.
 func families() Program {
 	return Program{
 		Funcs: Funcs(

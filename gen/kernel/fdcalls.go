@@ -25,7 +25,7 @@ const (
 // include/uapi/asm-generic/termbits.h).
 const termiosSize = 36
 
-// consoleTermios are the console's settings: 115200 8N1, and bytes pass unchanged.
+// consoleTermios returns the console's settings: 115200 8N1, and bytes pass unchanged.
 func consoleTermios() []byte {
 	const b115200, cs8, cread, clocal = 0x1002, 0x30, 0x80, 0x800
 	t := make([]byte, termiosSize)

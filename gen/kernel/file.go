@@ -11,8 +11,8 @@ import (
 // openFile gives the fields of the File that r points to.
 func openFile(r Reg) *layout.File[Mem] { return Fields[layout.File[Mem]](r) }
 
-// fileOps is the table of a kind of file. A field is the name of a function,
-// a number, or nil for an operation that the kind lacks.
+// fileOps returns the table of a kind of file. A field is the name of a function, a number,
+// or nil for an operation that the kind lacks.
 func fileOps(name string, o layout.FileOps[any]) Data {
 	var content []any
 	for _, v := range reflect.ValueOf(o).Fields() {
@@ -52,8 +52,8 @@ func fdLimit(dst Reg) Block {
 	return Block{MOVQ(gs.Process, dst), MOVQ(process(dst).RLimits[rlimitNoFile][0], dst)}
 }
 
-// files is open files and descriptors: the tables, and the calls that do not depend on
-// the kind of file.
+// files returns the part that keeps open files and descriptors: the tables, and the calls
+// that do not depend on the kind of file.
 func files() Program {
 	return Program{
 		Funcs: Funcs(

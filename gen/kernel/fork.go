@@ -121,7 +121,7 @@ Flags that would make something between the two are -ENOSYS.`,
 	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI, RDX, RCX, R8).Returns(RAX)
 }
 
-// forkAs is clone with flags, and with the caller's stack.
+// forkAs calls clone with flags, and with the caller's stack.
 func forkAs(flags int) Block {
 	return Block{
 		MOVL(flags, RDI),

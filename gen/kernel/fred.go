@@ -100,7 +100,7 @@ and SS is KERNEL_DS.`,
 	).Takes()
 }
 
-// fredReturned is where fred_probe's ERETS goes.
+// fredReturned names the place to which fred_probe's ERETS returns.
 func fredReturned() Func { return EXTERN("fred_returned") }
 
 // eventWords puts an event's vector in ESI and its type in EAX.

@@ -41,8 +41,8 @@ func futexBucket[K RegMem](key K, to, tmp Reg) Block {
 	}
 }
 
-// futexes is the futex call: threads wait in the queue of their word's hash,
-// in order of arrival.
+// futexes returns the part that implements the futex call: threads wait in the queue of
+// their word's hash, in order of arrival.
 func futexes() Program {
 	return Program{
 		Funcs: Funcs(

@@ -25,10 +25,10 @@ func writeWord(key Reg) Block {
 	}
 }
 
-// futexesPI is futexes that have an owner, whose TID is the word: the kernel hands
-// them over, even when the owner ends. There are no priorities to inherit. A thread
-// that waits for one is in its queue with no bits and the owner in PIOwner; all
-// that wait for the same futex have the same owner (Linux kernel/futex/pi.c).
+// futexesPI returns the part that implements futexes that have an owner, whose TID is the
+// word: the kernel hands them over, even when the owner ends. There are no priorities to
+// inherit. A thread that waits for one is in its queue with no bits and the owner in
+// PIOwner; all that wait for the same futex have the same owner (Linux kernel/futex/pi.c).
 func futexesPI() Program {
 	return Program{
 		Funcs: Funcs(

@@ -20,9 +20,9 @@ func groupCall(name, doc string, number Mem) Func {
 	)
 }
 
-// ids is the groups and sessions that processes belong to. They matter for kill and wait
-// alone: the console is nobody's controlling terminal. Init leads its own group and
-// session, as after the setsid with which an init begins.
+// ids returns the part that keeps the groups and sessions that processes belong to. They
+// matter for kill and wait alone: the console is nobody's controlling terminal. Init leads
+// its own group and session, as after the setsid with which an init begins.
 func ids() Program {
 	return Program{
 		Funcs: Funcs(

@@ -86,7 +86,7 @@ func wrmsr[S Symbolic](msr uint32, sym S) Block {
 	}
 }
 
-// start is where the boot protocols end and the kernel begins.
+// start returns the part where the boot protocols end and the kernel begins.
 func start() Program {
 	return Program{
 		Funcs: Funcs(

@@ -47,9 +47,10 @@ func inPage(pos, r Reg) Block {
 	return Block{MOVL(pos, RCX), ANDL(layout.PageSize-1, RCX), ADDQ(RCX, r)}
 }
 
-// memfds is memfd_create: files in memory that have no name (Linux mm/memfd.c).
-// They are the only files that can be written. The pages are the file's, whoever
-// maps them shared; each area that maps the file has a reference to the File.
+// memfds returns the part that implements memfd_create: files in memory that have no name
+// (Linux mm/memfd.c). They are the only files that can be written. The pages are the
+// file's, whoever maps them shared; each area that maps the file has a reference to the
+// File.
 func memfds() Program {
 	return Program{
 		Funcs: Funcs(

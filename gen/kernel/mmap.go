@@ -31,13 +31,13 @@ const (
 // protAll are the protection bits that an area keeps.
 const protAll = layout.ProtRead | layout.ProtWrite | layout.ProtExec
 
-// failAt is a label at which the function returns -errno.
+// failAt names a place, by a label, at which the function returns -errno.
 func failAt(label string, errno int) Block { return Block{LABEL(label), fail(errno)} }
 
 // taskSize puts TaskSizeMax in dst.
 func taskSize(dst Reg) Block { return Block{MOVQ(uint64(layout.TaskSizeMax), dst)} }
 
-// mmap is the system calls that make and remove areas.
+// mmap returns the system calls that make and remove areas.
 func mmap() Program {
 	return Program{
 		Funcs: Funcs(

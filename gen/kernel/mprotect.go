@@ -73,7 +73,7 @@ func eachPart(hole Block, items ...Item) Block {
 	}
 }
 
-// mprotect is the system calls that change areas where they are.
+// mprotect returns the system calls that change areas where they are.
 func mprotect() Program {
 	return Program{
 		Funcs: Funcs(

@@ -11,7 +11,7 @@ const (
 	mremapFixed   = 2
 )
 
-// mremap is the system call that resizes and moves an area.
+// mremap returns the system call that resizes and moves an area.
 func mremap() Program {
 	return Program{
 		Funcs: Funcs(

@@ -9,8 +9,8 @@ func nodeType() Block {
 	return Block{MOVL(node.Mode, RAX), ANDL(S_IFMT, RAX)}
 }
 
-// opens is opening files and querying them by name. All files are those of
-// the initramfs, which nothing changes.
+// opens returns the system calls that open files and query them by name. All files are
+// those of the initramfs, which nothing changes.
 func opens() Program {
 	return Program{
 		Funcs: Funcs(

@@ -44,9 +44,9 @@ func keepPage(alloc func() Func) Block {
 	return Block{INCQ(Sym(pagesFree)), CALL(alloc)}
 }
 
-// pages is the allocator of physical memory. RAM is handed out from low to
-// high, but that above layout.PhysMapLow before all other (as Linux does), and not touched
-// before; pages that are given back go to a list that is used first.
+// pages returns the allocator of physical memory. RAM is handed out from low to high, but
+// that above layout.PhysMapLow before all other (as Linux does), and not touched before;
+// pages that are given back go to a list that is used first.
 func pages() Program {
 	return Program{
 		Funcs: Funcs(

@@ -13,7 +13,7 @@ func say(text string) Block {
 	return Block{LEAQ(Str(text), RDI), CALL(printk)}
 }
 
-// panics is how the kernel dies: never silently, and never by hanging.
+// panics returns the part by which the kernel dies: never silently, and never by hanging.
 func panics() Program {
 	return Program{
 		Funcs: Funcs(
@@ -260,9 +260,9 @@ current thread's stack and the stacks in the kernel's image.`,
 	).Saving(RBX, R13, R14, R15).Takes(RDI)
 }
 
-// kallsyms is the kernel's own symbol table, for panics: it is made from the
-// linked functions. Entries are two 32-bit words, the offset in the text and
-// the offset of the name; a last entry ends every search.
+// kallsyms returns the kernel's own symbol table, for panics: it is made from the linked
+// functions. Entries are two 32-bit words, the offset in the text and the offset of the
+// name; a last entry ends every search.
 func kallsyms(funcs []Symbol) []Data {
 	funcs = slices.SortedFunc(slices.Values(funcs), func(a, b Symbol) int { return int(int64(a.Addr - b.Addr)) })
 	var entries []any

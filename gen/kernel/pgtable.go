@@ -92,9 +92,9 @@ func walkLevel(shift int) Block {
 	}
 }
 
-// pageTables are the four levels that map the user's half. A table exists only
-// where an area reaches into its span. Below the top level all address spaces
-// share their tables, so that a change is visible in all.
+// pageTables returns the part that keeps the four levels of tables that map the user's
+// half. A table exists only where an area reaches into its span. Below the top level all
+// address spaces share their tables, so that a change is visible in all.
 func pageTables() Program {
 	return Program{
 		Funcs: Funcs(

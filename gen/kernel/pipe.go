@@ -10,7 +10,7 @@ func pipe(r Reg) *layout.Pipe[Mem] { return Fields[layout.Pipe[Mem]](r) }
 
 const sigPIPE = 13
 
-// pipePage is the page of a pipe's ring with an index.
+// pipePage returns the word of a pipe's ring that points to the page with an index.
 func pipePage(pipePtr, index Reg) Mem {
 	return pipePtr.Index(index, 8).Add(pipe(pipePtr).Pages[0].Disp())
 }
@@ -50,7 +50,8 @@ func pipeUsed(p *layout.Pipe[Mem], r Reg) Block {
 	}
 }
 
-// pipes is pipes: a ring of bytes between two files (Linux fs/pipe.c).
+// pipes returns the part that implements pipes: a ring of bytes between two files (Linux
+// fs/pipe.c).
 func pipes() Program {
 	return Program{
 		Funcs: Funcs(

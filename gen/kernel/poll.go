@@ -8,7 +8,7 @@ import (
 // returned events (Linux include/uapi/asm-generic/poll.h).
 const pollFD = 8
 
-// polls is poll and ppoll.
+// polls returns the system calls poll and ppoll.
 func polls() Program {
 	return Program{
 		Funcs: Funcs(

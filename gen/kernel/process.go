@@ -97,7 +97,7 @@ func utsName() []byte {
 	return uts
 }
 
-// processes is the calls by which a process asks about itself and its machine.
+// processes returns the calls by which a process asks about itself and its machine.
 func processes() Program {
 	return Program{
 		Funcs: Funcs(
@@ -113,7 +113,7 @@ func processes() Program {
 
 var utsname = RODATA("utsname", utsName())
 
-// rlimits are those of init.
+// rlimits returns init's resource limits.
 func rlimits() Data {
 	var limits []any
 	for i := range layout.NumRLimits {
@@ -285,12 +285,12 @@ func prctlOption(code int, items ...Item) Block {
 	return Block{CMPL(RDI, code), IF(E, items...)}
 }
 
-// prctlGet is an option that returns a value.
+// prctlGet emits an option of prctl that returns a value.
 func prctlGet[V Operand](code int, value V) Block {
 	return prctlOption(code, MOVQ(value, RAX), RETURN())
 }
 
-// prctlPut is an option that writes a value to where the argument points.
+// prctlPut emits an option of prctl that writes a value to where the argument points.
 func prctlPut[V Operand](code int, value V) Block {
 	return prctlOption(code, MOVQ(RSI, RDI), MOVQ(value, RSI), JMP(putUserInt))
 }

@@ -5,10 +5,10 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// procFiles is what /proc shows of each thread and process: /proc/PID/stat and
-// /proc/PID/syscall, as Linux 3.19 has them (fs/proc/array.c, do_task_stat;
-// fs/proc/base.c, proc_pid_syscall). Later releases hide kstkesp and kstkeip of a task
-// that lives. What the kernel does not keep is 0. PID may be any thread's TID.
+// procFiles returns the part that shows each thread and process in /proc: /proc/PID/stat
+// and /proc/PID/syscall, as Linux 3.19 has them (fs/proc/array.c, do_task_stat;
+// fs/proc/base.c, proc_pid_syscall). Later releases hide kstkesp and kstkeip of a task that
+// lives. What the kernel does not keep is 0. PID may be any thread's TID.
 func procFiles() Program {
 	return Program{
 		Funcs: Funcs(procFind, procOps, procRead, procStat, procSyscall, messageHex),
@@ -146,9 +146,9 @@ the user's RSI, and forgets the message. Returns how many bytes, or -EFAULT.`,
 	).Takes(RSI, RDX, RCX).Returns(RAX)
 }
 
-// procCalled is the beginning of a Read of a file of /proc: it keeps where the text is to go
-// in three registers and puts the thread in task and its process in owner, or leaves. The
-// thread is 0 for a zombie.
+// procCalled begins a Read of a file of /proc: it keeps where the text is to go in three
+// registers and puts the thread in task and its process in owner, or leaves. The thread is
+// 0 for a zombie.
 func procCalled(buf, count, pos, task, owner Reg) Block {
 	return Block{
 		CLI(),
@@ -166,7 +166,7 @@ func procCalled(buf, count, pos, task, owner Reg) Block {
 	}
 }
 
-// procAnswers is its end.
+// procAnswers ends a Read that procCalled has begun: it hands the text to procRead.
 func procAnswers(buf, count, pos Reg) Block {
 	return Block{
 		tell("\n"),

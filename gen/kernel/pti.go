@@ -24,7 +24,7 @@ var userMapped = [][2]Data{
 	{trapEntries, idtEnd},
 }
 
-// upper is an entry of a top-level table for an address of the upper half.
+// upper returns the entry of a top-level table for an address of the upper half.
 func upper(pgd Mem, addr uint64) Mem { return pgd.Add(8 * int(addr>>pml4Shift&511)) }
 
 // tableEntry puts an entry that points to the table sym in RAX.
@@ -57,14 +57,14 @@ func toKernelTable() Block {
 	}
 }
 
-// pageTableIsolation is the page table that ring 3 runs on while a variant with
-// cr3=switch or cr3=pcid is selected. It always exists, the second of the pair
-// that an address space has, and maps the same in the lower half; its mappings of the
-// upper half are common to all address spaces, and change with the selection:
-// everything, or no more than userMapped.
+// pageTableIsolation returns the part that keeps the page table that ring 3 runs on while a
+// variant with cr3=switch or cr3=pcid is selected. It always exists, the second of the pair
+// that an address space has, and maps the same in the lower half; its mappings of the upper
+// half are common to all address spaces, and change with the selection: everything, or no
+// more than userMapped.
 //
-// So a thread that was inside a call when another variant was selected, and
-// leaves by the old one's exit, can come back by the new one's entry on either table.
+// So a thread that was inside a call when another variant was selected, and leaves by the
+// old one's exit, can come back by the new one's entry on either table.
 func pageTableIsolation() Program {
 	return Program{
 		Funcs: Funcs(

@@ -49,10 +49,10 @@ var userRegs = Fields[layout.UserRegs[Mem]](Sym(userRegsData))
 
 var userRegsData = BSS("user_regs", SizeOf[layout.UserRegs[Mem]](), 64)
 
-// ptraces is ptrace, by which a process looks at another and changes it (Linux
-// kernel/ptrace.c, arch/x86/kernel/ptrace.c). Only a process's first thread is traced. It
-// stops before a signal is delivered, in do_signal, and with PTRACE_SYSCALL where a call
-// begins and ends: there its frame is full pt_regs.
+// ptraces returns the part that implements ptrace, by which a process looks at another and
+// changes it (Linux kernel/ptrace.c, arch/x86/kernel/ptrace.c). Only a process's first
+// thread is traced. It stops before a signal is delivered, in do_signal, and with
+// PTRACE_SYSCALL where a call begins and ends: there its frame is full pt_regs.
 func ptraces() Program {
 	return Program{
 		Funcs: Funcs(

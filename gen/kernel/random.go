@@ -10,8 +10,8 @@ const grndAll = 1 | 2 | 4 // NONBLOCK, RANDOM, INSECURE
 
 const randomChunk = 256 // bytes made at a time
 
-// randoms is random numbers: the CPU's if it has RDRAND, else those of a
-// xorshift generator that starts from the time-stamp counter. The latter are
+// randoms returns the part that makes random numbers: the CPU's if it has RDRAND, else
+// those of a xorshift generator that starts from the time-stamp counter. The latter are
 // good for hash seeds and shuffling and must not be used for keys.
 func randoms() Program {
 	return Program{

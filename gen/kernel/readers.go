@@ -24,7 +24,7 @@ func taskPtRegs(t *layout.Thread[Mem], dst Reg) Block {
 	return Block{MOVQ(t.StackTop, dst), SUBQ(regsSize, dst)}
 }
 
-// rspReaders is the readers, and the control call that asks all of them.
+// rspReaders returns the readers, and the control call that asks all of them.
 func rspReaders() Program {
 	return Program{
 		Funcs: Funcs(

@@ -16,7 +16,7 @@ func atCWD() Block {
 	return Block{MOVQ(RDI, RSI), MOVL(AT_FDCWD, RDI)}
 }
 
-// jumpCall is a call that sets the arguments of another one.
+// jumpCall returns a call that sets the arguments of another one, and jumps to it.
 func jumpCall(name, doc string, to func() Func, items ...Item) Func {
 	return FUNC("sys_"+name, "sys_"+name+doc, Block(items), JMP(to))
 }
@@ -25,10 +25,10 @@ func changeCall(name, args string, flags int) Func {
 	return jumpCall(name, args, changeAt, atCWD(), MOVL(flags, RDX))
 }
 
-// readOnly is the calls that would change files. All files are those of the
-// initramfs, which nothing changes. Other errors in the arguments are reported
-// as Linux reports them for a file system that is mounted read-only, in its order
-// (Linux fs/namei.c, open.c, utimes.c, xattr.c); if there are none, the result is EROFS.
+// readOnly returns the calls that would change files. All files are those of the initramfs,
+// which nothing changes. Other errors in the arguments are reported as Linux reports them
+// for a file system that is mounted read-only, in its order (Linux fs/namei.c, open.c,
+// utimes.c, xattr.c); if there are none, the result is EROFS.
 func readOnly() Program {
 	return Program{
 		Funcs: Funcs(

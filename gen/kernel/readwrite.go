@@ -43,8 +43,8 @@ func atOffset() Block {
 	return offsetAt(RCX)
 }
 
-// transfers is reading and writing. What depends on the kind of file is in its
-// FileOps; here is what all have in common.
+// transfers returns the part that reads and writes files. What depends on the kind of file
+// is in its FileOps; here is what all have in common.
 func transfers() Program {
 	return Program{
 		Funcs: Funcs(

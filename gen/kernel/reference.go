@@ -31,8 +31,8 @@ const (
 // The ACPI power-management timer (ACPI 6.5, 4.8.3.3): 24 bits at least.
 const pmTimerHz = 3_579_545
 
-// references are the counters with a known rate that the TSC can be compared
-// with, the best first.
+// references returns the counters with a known rate that the TSC can be compared with, the
+// best first.
 func references() Program {
 	return Program{
 		Funcs: Funcs(

@@ -7,8 +7,8 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// returnThunks are the returns of the kernel's functions, which follow the selected variant
-// (Linux 6.12: arch/x86/kernel/alternative.c, apply_returns).
+// returnThunks returns the part that makes the returns of the kernel's functions follow the
+// selected variant (Linux 6.12: arch/x86/kernel/alternative.c, apply_returns).
 func returnThunks() Program {
 	return Program{Funcs: Funcs(returnsSelect), Data: []Data{returnThunk}}
 }

@@ -24,7 +24,7 @@ const (
 	rtcNever = 1_704_067_200
 )
 
-// rtc is the date at boot.
+// rtc returns the part that reads the date at boot.
 func rtc() Program {
 	return Program{
 		Funcs: Funcs(

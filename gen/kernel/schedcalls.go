@@ -83,10 +83,10 @@ func validTask(parameter Reg) Block {
 	}
 }
 
-// schedCalls are the system calls about how threads are scheduled. All threads take
-// turns; a thread's policy, if it is one without priorities, and its nice value are
-// stored and returned, but have no effect. The real-time policies are refused as for a
-// process that may not use them (EPERM).
+// schedCalls returns the system calls about how threads are scheduled. All threads take
+// turns; a thread's policy, if it is one without priorities, and its nice value are stored
+// and returned, but have no effect. The real-time policies are refused as for a process
+// that may not use them (EPERM).
 func schedCalls() Program {
 	return Program{
 		Funcs: Funcs(

@@ -50,8 +50,9 @@ var (
 	screenSeen = bootInfo.Screen
 )
 
-// screens is the screen as a console: it shows what the console and the log say, until a
-// program opens /dev/tty1, and then what is written there, and the log.
+// screens returns the part that makes the screen a console: it shows what the console and
+// the log say, until a program opens /dev/tty1, and then what is written there, and the
+// log.
 func screens() Program {
 	return Program{
 		Funcs: Funcs(
@@ -70,7 +71,7 @@ var (
 	screenTable  = BSS("screen_page_table", layout.PageSize, layout.PageSize)
 )
 
-// screenFont is the font's glyphs.
+// screenFont returns the font's glyphs.
 func screenFont() Data {
 	face := basicfont.Face7x13
 	var glyphs []byte

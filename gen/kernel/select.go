@@ -13,9 +13,9 @@ var selectEvents = [3]int{
 	EPOLLPRI,
 }
 
-// selects is select and pselect6. A set is read word by word from the user's
-// memory each time it is examined, and written only at the end, so it may have
-// any size.
+// selects returns the system calls select and pselect6. A set is read word by word from the
+// user's memory each time it is examined, and written only at the end, so it may have any
+// size.
 func selects() Program {
 	return Program{
 		Funcs: Funcs(

@@ -6,7 +6,7 @@ import (
 	"github.com/entrylab/entrylab/gen/x86"
 )
 
-// shadowStacks is the kernel's part of variants with cet=user: what begins and ends a
+// shadowStacks returns the kernel's part of variants with cet=user: what begins and ends a
 // thread's shadow stack. SYSCALL, SYSRET, interrupts and IRET move its SSP to
 // MSR_IA32_PL3_SSP and back, and the variant's switch keeps it (SDM volume 1, chapter 17).
 func shadowStacks() Program { return Program{Funcs: Funcs(sysShadowStack, shadowStackEnd)} }

@@ -36,7 +36,7 @@ func validSignal(r Reg) Block {
 	return Block{CMPL(r, layout.NumSignals), IF(A, fail(EINVAL))}
 }
 
-// signalCalls are the system calls about signals.
+// signalCalls returns the system calls about signals.
 func signalCalls() Program {
 	return Program{
 		Funcs: Funcs(

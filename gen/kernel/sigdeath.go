@@ -85,7 +85,7 @@ func logReg(name string, m Mem) Block {
 	return Block{logText(name), MOVQ(m, RDI), CALL(printkHex64)}
 }
 
-// logLine is a line of the kernel's log.
+// logLine writes a line to the kernel's log.
 func logLine(items ...Item) Block {
 	return Block{logText("entrylab: "), Block(items), logText("\n")}
 }

@@ -73,12 +73,12 @@ func actionOf(signo Reg, base Mem, to Reg) Block {
 	}
 }
 
-// signals is the sending of signals: to one thread, or to a process, that is,
-// to any of its threads that does not block the signal. Pending signals are a mask; anything
+// signals returns the part that sends signals: to one thread, or to a process, that is, to
+// any of its threads that does not block the signal. Pending signals are a mask; anything
 // more about one than that kill or tkill sent it is in a SigQueue (sigqueue.go).
 //
-// Unlike in Linux, where init is immune, a signal without a handler does
-// what it would do to any other process.
+// Unlike in Linux, where init is immune, a signal without a handler does what it would do
+// to any other process.
 func signals() Program {
 	return Program{
 		Funcs: Funcs(
@@ -291,7 +291,7 @@ func forceSignal() Func {
 // signalNameSize is the room of a name in signal_names.
 const signalNameSize = 12
 
-// signalNames are the names of signals 0 to 63 and 64, NUL-padded.
+// signalNames returns the names of signals 0 to 63 and 64, NUL-padded.
 func signalNames() Data {
 	names := [layout.NumSignals + 1]string{
 		1: "SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGKILL", "SIGUSR1",

@@ -44,8 +44,9 @@ func mayPretend(pid Reg) Block {
 	}
 }
 
-// signalQueues is the pending signals with a siginfo: real-time signals, which are
-// delivered as often as they are sent, in order; those that carry a value; and timers'.
+// signalQueues returns the part that keeps the pending signals with a siginfo: real-time
+// signals, which are delivered as often as they are sent, in order; those that carry a
+// value; and timers'.
 func signalQueues() Program {
 	return Program{
 		Funcs: Funcs(

@@ -36,7 +36,7 @@ const (
 // sigTimerSize is the size of a SigTimer.
 var sigTimerSize = SizeOf[layout.SigTimer[Mem]]()
 
-// sigTimers is POSIX timers and the interval timers.
+// sigTimers returns the part that implements POSIX timers and the interval timers.
 func sigTimers() Program {
 	return Program{
 		Funcs: Funcs(

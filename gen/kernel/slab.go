@@ -5,7 +5,7 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// slabCache is a cache for objects of size bytes; slab_alloc takes the address of its
+// slabCache returns a cache for objects of size bytes; slab_alloc takes the address of its
 // name.
 func slabCache(name string, size int) Data {
 	if size%8 != 0 || size > layout.PageSize-slabHeader {

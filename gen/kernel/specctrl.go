@@ -33,7 +33,8 @@ func writeSpecCtrl(mask int) Block {
 	}
 }
 
-// enterSpecCtrl is for entries from ring 3.
+// enterSpecCtrl keeps ring 3's SPEC_CTRL at an entry from there, and sets the kernel's.
+// Clobbers RAX, RCX and RDX.
 func enterSpecCtrl() Block {
 	return ifSpecCtrl(
 		MOVL(x86.MSR_IA32_SPEC_CTRL, RCX),
@@ -43,11 +44,12 @@ func enterSpecCtrl() Block {
 	)
 }
 
-// leaveSpecCtrl is for exits to ring 3. Interrupts are off.
+// leaveSpecCtrl clears IBRS at an exit to ring 3. Interrupts are off. Clobbers RAX, RCX and
+// RDX.
 func leaveSpecCtrl() Block { return ifSpecCtrl(writeSpecCtrl(x86.SPEC_CTRL_IBRS)) }
 
-// enterSpecCtrlParanoid is for entries from anywhere. It leaves the value of the MSR,
-// whose upper half is reserved, in saved; regs is the frame.
+// enterSpecCtrlParanoid does as enterSpecCtrl, at an entry from anywhere. It leaves the
+// value of the MSR, whose upper half is reserved, in saved; regs is the frame.
 func enterSpecCtrlParanoid(saved Reg, regs *layout.PtRegs[Mem]) Block {
 	return ifSpecCtrl(
 		MOVL(x86.MSR_IA32_SPEC_CTRL, RCX),

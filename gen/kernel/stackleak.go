@@ -5,7 +5,7 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// erasing is the kernel's part of variants with stackleak=erase.
+// erasing returns the kernel's part of variants with stackleak=erase.
 func erasing() Program { return Program{Funcs: Funcs(StackleakErase, eraseAndReturn, sysStackLeft)} }
 
 // StackleakErase returns the function that erases a thread's stack. Engine replay runs it,

@@ -18,7 +18,7 @@ const (
 	statfsSize = 120
 )
 
-// stats is the calls that return information about files: stat and its kin, and the
+// stats returns the calls that return information about files: stat and its kin, and the
 // contents of directories.
 func stats() Program {
 	return Program{

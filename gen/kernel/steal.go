@@ -5,8 +5,8 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// stealing is the time for which the hypervisor had the CPU run others, where it is KVM and
-// tells.
+// stealing returns the part that makes the hypervisor tell for how long it had the CPU run
+// others, where it is KVM and offers that.
 func stealing() Program {
 	return Program{
 		Funcs: Funcs(

@@ -11,7 +11,7 @@ type sysCall struct {
 	handler func() Func
 }
 
-// sysCalls are all system calls by number (Linux
+// sysCalls returns all system calls by number (Linux
 // arch/x86/entry/syscalls/syscall_64.tbl) and the control interface. A number that is
 // neither here nor in layout.FullFrameCalls answers -ENOSYS.
 func sysCalls() []sysCall {
@@ -234,7 +234,7 @@ func sysCalls() []sysCall {
 // isControl reports whether a number belongs to a control call.
 func isControl(nr int) bool { return nr >= layout.SysSelect }
 
-// callTable is the table by which the entry paths dispatch.
+// callTable returns the table by which the entry paths dispatch.
 func callTable() Program {
 	return Program{
 		Funcs: Funcs(sysNiSyscall),
@@ -242,11 +242,11 @@ func callTable() Program {
 	}
 }
 
-// sysCallTable is the table in which a call's number is looked up. SysSelect changes
+// sysCallTable returns the table in which a call's number is looked up. SysSelect changes
 // it, controlInit puts the control calls in.
 func sysCallTable() Data { return DATA("sys_call_table", handlers(0, layout.SysCallMax)...) }
 
-// controlCalls is the end of sysCallTable when the control calls are on.
+// controlCalls returns the end of sysCallTable when the control calls are on.
 func controlCalls() Data {
 	return RODATA("control_calls", handlers(layout.SysSelect, layout.SysCallMax)...)
 }

@@ -45,7 +45,7 @@ func inSet(clock Reg, set int, other string) Block {
 	}
 }
 
-// timeCalls are the system calls that return the time, and that sleep.
+// timeCalls returns the system calls that return the time, and that sleep.
 func timeCalls() Program {
 	return Program{
 		Funcs: Funcs(

@@ -31,9 +31,9 @@ func timerFDOf(timerPtr Reg) Block {
 	}
 }
 
-// timerFDs is timers that are files: reading returns how often they have expired. One
-// with an interval continues only when it is examined, as a SigTimer does when its
-// signal is taken.
+// timerFDs returns the part that implements timers that are files: reading returns how
+// often they have expired. One with an interval continues only when it is examined, as a
+// SigTimer does when its signal is taken.
 func timerFDs() Program {
 	return Program{
 		Funcs: Funcs(

@@ -51,8 +51,8 @@ var vectors = []vector{
 	{n: x86.SPURIOUS_APIC_VECTOR, name: "sysvec_spurious_apic_interrupt"},
 }
 
-// entry is the first code of a vector: it extends the hardware's frame to
-// the same shape for all vectors and puts the vector in EDI.
+// entry returns the first code of a vector: it extends the hardware's frame to the same
+// shape for all vectors and puts the vector in EDI.
 func (v vector) entry() Func {
 	pt := Slots[layout.PtRegs[Slot]]()
 	to := 0
@@ -76,7 +76,7 @@ func unless(cond bool, item Item) Block {
 	return Block{item}
 }
 
-// traps is the IDT and the entries and exits of exceptions and interrupts.
+// traps returns the IDT and the entries and exits of exceptions and interrupts.
 func traps() Program {
 	p := Program{
 		Funcs: Funcs(
@@ -274,7 +274,7 @@ it sets IP to the place where to continue and returns 1, else 0.`,
 
 const istSize = 4096
 
-// vectorTable is the input from which trapInit builds the IDT: for each vector its
+// vectorTable returns the input from which trapInit builds the IDT: for each vector its
 // number and the gate's type and stack, then the address of its entry.
 func vectorTable() Data {
 	var content []any

@@ -39,7 +39,8 @@ func popRegs() Block {
 	}
 }
 
-// popRegsButRDI is popRegs up to the slot of RDI, where RSP is then.
+// popRegsButRDI restores the registers as popRegs does, up to the slot of RDI, where RSP is
+// then.
 func popRegsButRDI() Block {
 	pt := Slots[layout.PtRegs[Slot]]()
 	return Block{

@@ -33,7 +33,7 @@ const (
 // crystal of later CPUs.
 var crystals = []int{24_000, 25_000, 19_200, 38_400}
 
-// tscRates is the TSC's rate where CPU or hypervisor gives it.
+// tscRates returns the part that finds the TSC's rate where CPU or hypervisor gives it.
 func tscRates() Program {
 	return Program{
 		Funcs: Funcs(
@@ -247,7 +247,7 @@ it has none.`,
 	).Saving(RBX, R12).Takes().Returns(RAX)
 }
 
-// crystalsHz are the crystals in Hz, a word each.
+// crystalsHz returns the crystals in Hz, a word each.
 func crystalsHz() []any {
 	var words []any
 	for _, khz := range crystals {

@@ -35,7 +35,7 @@ func userAccessEnd() Block {
 	}
 }
 
-// efault is where the faulting instructions of a function continue: it returns
+// efault emits the place where the faulting instructions of a function continue: it returns
 // -EFAULT.
 func efault() Block {
 	return Block{
@@ -84,7 +84,7 @@ func putUser(name, doc string, size int, store Ins) Func {
 	)
 }
 
-// uaccess is the only code that touches user memory.
+// uaccess returns the only code that touches user memory.
 func uaccess() Program {
 	return Program{
 		Funcs: Funcs(

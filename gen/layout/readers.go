@@ -44,7 +44,8 @@ var RSPReaders = [NumReaders]RSPReader{
 	ReaderShowRegs: {Func: "__show_regs", Doc: "the user's RSP in the dump of a panic in a call's handler", Source: "arch/x86/kernel/dumpstack.c, show_regs_if_on_stack", Later: true},
 }
 
-// OldReaders319 are the readers that take the old words in Linux 3.19.
+// OldReaders319 returns a bit for each of RSPReaders that takes the old words in Linux
+// 3.19.
 func OldReaders319() uint64 {
 	var bits uint64
 	for n, r := range RSPReaders {

@@ -48,7 +48,7 @@ func (a Argument) String() string {
 	return strconv.FormatUint(a.Value, 10)
 }
 
-// String is the call as a flag of the guest: its number and its arguments.
+// String returns the call as a flag of the guest: its number and its arguments.
 func (c Call) String() string {
 	words := []string{strconv.FormatUint(c.Number, 10)}
 	for _, a := range c.Args {

@@ -73,7 +73,7 @@ func ParseLine(text string) (Line, error) {
 	return line, nil
 }
 
-// parseKind is ParseLine for a line whose kind, if any, is known.
+// parseKind reads a line as ParseLine does, when its kind, if any, is known.
 func parseKind(kind, text string) (Line, error) {
 	if kind == "" {
 		return nil, nil

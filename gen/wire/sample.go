@@ -80,8 +80,8 @@ const Parts = 20
 // and the largest.
 type Quantiles [Parts + 1]uint64
 
-// Low is the mean of the samples between 5 % and 25 %: what disturbs a sample only adds to
-// it, and the least samples are luck.
+// Low returns the mean of the samples between 5 % and 25 %: what disturbs a sample only
+// adds to it, and the least samples are luck.
 func (q *Quantiles) Low() float64 {
 	const low, high = Parts * 5 / 100, Parts * 25 / 100
 	sum := (float64(q[low]) + float64(q[high])) / 2
