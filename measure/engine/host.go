@@ -104,17 +104,26 @@ func sampleHost(ctx context.Context, old []record.Record, step func(string)) (*R
 		if err != nil {
 			return nil, err
 		}
-		boots, damaged, err := cycles.Parse("the guest", strings.NewReader(console))
-		if err != nil || len(damaged) > 0 || len(boots) != 1 {
-			return nil, fmt.Errorf("%d runs of samples, want 1 (%s) %w", len(boots), strings.Join(damaged, "; "), err)
+		records, err := hostRecords(console, uint64(run), c, ran.Kernel)
+		if err != nil {
+			return nil, err
 		}
-		b := boots[0]
-		b.ID, b.Config = uint64(run), c
-		b.Rename(wire.Linux, ran.Kernel)
-		ran.Records = append(ran.Records, b.Records(nil, time.Now())...)
+		ran.Records = append(ran.Records, records...)
 	}
 	ran.Disturbed, err = watch.ended()
 	return ran, err
+}
+
+// hostRecords returns the records of the guest's lines in a process of a kernel.
+func hostRecords(console string, run uint64, c record.Config, kernel string) ([]record.Record, error) {
+	boots, damaged, err := cycles.Parse("the guest", strings.NewReader(console))
+	if err != nil || len(damaged) > 0 || len(boots) != 1 {
+		return nil, fmt.Errorf("%d runs of samples, want 1 (%s) %w", len(boots), strings.Join(damaged, "; "), err)
+	}
+	b := boots[0]
+	b.ID, b.Config = run, c
+	b.Rename(wire.Linux, kernel)
+	return b.Records(nil, time.Now()), nil
 }
 
 // RunningKernel is the name of the kernel that runs: its release, its build's ID, and the
