@@ -21,7 +21,7 @@ var _ = Register(Axis{
 			// Intel, SDM volume 1, chapter 17; Linux 6.6: arch/x86/kernel/shstk.c, fpu/xstate.c.
 			Value: CETUser, Since: "Linux 6.6", Needs: layout.FeatureCETSS, Promises: PromiseShadowStack,
 			Puts: Puts{GoesOn: loadShadowStack},
-			Doc:  "in ring 3, yes. The path has not one instruction more: SYSCALL keeps SSP in IA32_PL3_SSP, and SYSRET and IRET take it from there. A context switch keeps that for each thread, by RDMSR and WRMSR; Linux does so by XSAVES and XRSTORS, with the FPU's state, so that the switch is not its. Ring 0 has no shadow stack",
+			Doc:  "in ring 3, yes. The path has not one instruction more: SYSCALL keeps SSP in IA32_PL3_SSP, and SYSRET and IRET take it from there; with FRED every event of ring 3 does, and ERETU. A context switch keeps that for each thread, by RDMSR and WRMSR; Linux does so by XSAVES and XRSTORS, with the FPU's state, so that the switch is not its. Ring 0 has no shadow stack",
 		},
 	},
 })
