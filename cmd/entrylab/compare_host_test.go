@@ -98,6 +98,51 @@ func TestCompareRunning(t *testing.T) {
 	}
 }
 
+// TestCompareReboots: four files of the boots A1 B1 B2 A2, named in any order, give the verdict
+// of what the kernels cost: a difference if there is one above what the boots of one kernel
+// differ by, and none where it is smaller or not there.
+func TestCompareReboots(t *testing.T) {
+	for _, row := range []struct {
+		name        string
+		more, apart float64 // what B costs more, and how far boots of one kernel lie apart
+		verdict     string
+		difference  string
+	}{
+		{"a difference", 8, 0.2, `null call: [78]\.\d cycles dearer \(noise floor \d\.\d\)`, `\+[78]\.\d`},
+		{"the other way", -8, 0.2, `null call: [78]\.\d cycles cheaper \(noise floor \d\.\d\)`, `-[78]\.\d`},
+		{"none", 0, 0.2, `null call: no difference above the noise floor of \d\.\d cycles`, `none seen`},
+		{"one below the floor", 4, 20, `null call: no difference above the noise floor of \d{2,}\.\d cycles`, `none seen`},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			k := cyclestest.Kernels{
+				Names: []string{"Linux 6.12.1, build 11111111, quiet", "Linux 6.12.1, build 22222222, quiet"},
+				Costs: []float64{300, 300 + row.more}, Boots: []int{0, 1, 1, 0}, Apart: row.apart, Within: 0.3, One: 1,
+			}
+			args := []string{"compare"}
+			var files []string
+			for _, boot := range k.Records(rand.New(rand.NewPCG(1, 1))) {
+				files = append(files, resultsWith(t, boot...))
+			}
+			for _, i := range []int{0, 3, 2, 1} { // when a boot was is in its figures
+				args = append(args, "-from", files[i])
+			}
+			status, out, said := played(t, args...)
+			if status != 0 {
+				t.Fatalf("status %d: %s", status, said)
+			}
+			for _, want := range []string{
+				`^Linux 6\.12\.1, build 22222222 against Linux 6\.12\.1, build 11111111, ` + row.verdict + `\n`,
+				`(?m)^engine host, on a CPU, 4 boots in the order A B B A, 32 processes$`,
+				`(?m)^null call \(getppid\) +\d+\.\d +\d+\.\d +` + row.difference + ` +\d+\.\d +\d+\.\d$`,
+			} {
+				if !regexp.MustCompile(want).MatchString(out) {
+					t.Errorf("no %s in\n%s", want, out)
+				}
+			}
+		})
+	}
+}
+
 // TestSampleRunning samples the kernel of this host; its processes are kept, and are one
 // boot of one kernel.
 func TestSampleRunning(t *testing.T) {
