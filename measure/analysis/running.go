@@ -152,7 +152,7 @@ func NewRunning(records []record.Record) (*Running, error) {
 	return r, nil
 }
 
-// ShortKernel is a running kernel's name without the words that it was booted with.
+// ShortKernel returns a running kernel's name without the words that it was booted with.
 func ShortKernel(name string) string { return short([]string{name})[0] }
 
 // short leaves out of names the words that all have, but for the release and the build.
@@ -175,7 +175,7 @@ func short(names []string) []string {
 	return out
 }
 
-// sequence is the order of boots, by a letter for each kernel.
+// sequence returns the order of boots, by a letter for each kernel.
 func (r *Running) sequence() string {
 	var letters []string
 	for _, k := range r.Order {

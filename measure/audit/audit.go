@@ -58,7 +58,7 @@ func Boot(ctx context.Context, n stubs.Variant, kernel *image.Image, a *prove.Au
 	return compare(a, run.Readings)
 }
 
-// places are the instructions of the audit, in their order.
+// places returns the instructions of the audit, in their order.
 func places(a *prove.Audit) []wire.ReadingPlace {
 	var list []wire.ReadingPlace
 	at := map[uint64]int{}
@@ -76,8 +76,8 @@ func places(a *prove.Audit) []wire.ReadingPlace {
 	return list
 }
 
-// handlers are the first instructions of the handlers that the guest calls: there a panic
-// would show the user's registers.
+// handlers returns the first instructions of the handlers that the guest calls: there a
+// panic would show the user's registers.
 func handlers(kernel *image.Image) []wire.ReadingPlace {
 	var list []wire.ReadingPlace
 	for _, name := range []string{"sys_getppid", "sys_full_frame"} {
@@ -123,7 +123,7 @@ func compare(a *prove.Audit, readings []wire.Reading) (*Result, error) {
 	return r, nil
 }
 
-// cellOf is the audit's cell of a reading, -1 if there is none.
+// cellOf returns the index of the audit's cell of a reading, -1 if there is none.
 func cellOf(a *prove.Audit, got wire.Reading) int {
 	for i, c := range a.Cells {
 		if c.Reader == got.Reader && int(c.State) == got.State && (c.NMI == (got.NMI != 0) || got.At == 0) {
@@ -133,7 +133,8 @@ func cellOf(a *prove.Audit, got wire.Reading) int {
 	return -1
 }
 
-// fastOf is the state on the fast path.
+// fastOf returns the state on the fast path that is like one on the slow path, and any
+// other as it is.
 func fastOf(s prove.ThreadState) prove.ThreadState {
 	switch s {
 	case prove.InSlowPath:

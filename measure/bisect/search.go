@@ -72,8 +72,8 @@ func (s Search) Run(ctx context.Context) (*Result, error) {
 	})
 }
 
-// search is Run with a source that builds and measures in the folder dir, with the
-// environment env.
+// search works like Run, but with a source that builds and measures in the folder dir, with
+// the environment env.
 func (s Search) search(ctx context.Context, name string, by func(dir string, env []string) source) (*Result, error) {
 	repo, err := open(ctx, s.Repository)
 	if err != nil {

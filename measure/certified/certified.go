@@ -48,7 +48,7 @@ func stagesOf(list []trace.Agreement) []Stage {
 	return stages
 }
 
-// String is the certificate in a line.
+// String returns the certificate in a line.
 func (c Certificate) String() string {
 	var words []string
 	for _, s := range c.Stages {

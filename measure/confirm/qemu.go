@@ -203,7 +203,7 @@ func (q *qemu) flush() error {
 	return q.stub.WriteWords(later[0], later[1])
 }
 
-// general are the registers in the order of their encoding.
+// general returns the registers in the order of their encoding.
 func general(r *gdb.Registers) [16]*uint64 {
 	return [16]*uint64{
 		&r.RAX, &r.RCX, &r.RDX, &r.RBX, &r.RSP, &r.RBP, &r.RSI, &r.RDI,
@@ -227,7 +227,7 @@ func (q *qemu) Registers() (prove.Registers, error) {
 	return out, nil
 }
 
-// MSR is EFER: QEMU's stub has no other.
+// MSR returns EFER: QEMU's stub has no other.
 func (q *qemu) MSR(number uint32) (uint64, bool) {
 	return q.regs.EFER, number == x86.MSR_EFER && q.fresh
 }
@@ -269,7 +269,7 @@ func (q *qemu) Write(addrs, words []uint64) error {
 	return nil
 }
 
-// physical are the physical addresses of words of the kernel's memory: another page
+// physical returns the physical addresses of words of the kernel's memory: another page
 // table than the kernel's may be in force.
 func physical(addrs []uint64) []uint64 {
 	list := make([]uint64, len(addrs))

@@ -235,13 +235,13 @@ func (m *ring3) SetRegisters(to prove.Registers) error {
 	return errors.Join(syscall.PtraceSetRegs(m.pid, &r), m.ptraceFPU(syscall.PTRACE_SETFPREGS, &m.fpu))
 }
 
-// MSR is one that was written.
+// MSR returns what was last written to an MSR, and whether it was written.
 func (m *ring3) MSR(number uint32) (uint64, bool) {
 	v, ok := m.msrs[number]
 	return v, ok
 }
 
-// word is a word of the memory that is shared.
+// word returns a word of the memory that is shared.
 func (m *ring3) word(addr uint64) (*uint64, error) {
 	for _, a := range []struct {
 		at  uint64

@@ -26,10 +26,10 @@ const (
 	mostDamaged = 1000
 )
 
-// ParseFiles is Parse of the files at the paths, which may be pipes or serial lines. A file
-// may also have the results that a machine has left on its medium (wire.Object), be a photo
-// of a QR code that the guest has shown, or have the text of some: the codes of all files
-// belong together.
+// ParseFiles works like Parse, but on the files at the paths, which may be pipes or serial
+// lines. A file may also have the results that a machine has left on its medium
+// (wire.Object), be a photo of a QR code that the guest has shown, or have the text of
+// some: the codes of all files belong together.
 func ParseFiles(ctx context.Context, paths []string) (boots []Boot, damaged []string, err error) {
 	var frames []string
 	add := func(name string, r io.Reader) error {

@@ -10,7 +10,7 @@ import (
 	"github.com/entrylab/entrylab/measure/record"
 )
 
-// counts is the step of an engine that counts instructions exactly, in one boot.
+// counts returns the step of an engine that counts instructions exactly, in one boot.
 func (t *target) counts(ctx context.Context) (Step, error) {
 	m, err := t.machine(ctx, 0, wire.Command{Verify: t.job.Verify, Measure: true})
 	if err != nil {

@@ -83,7 +83,7 @@ func followed(ctx context.Context, list []*target) ([]Step, error) {
 	return steps, nil
 }
 
-// records are the kernel's counts and, if its call has them, its phases.
+// records returns the kernel's counts and, if its call has them, its phases.
 func (l *Linux) records(c record.Config, run *boot.Run, path trace.Path) []record.Record {
 	now := time.Now()
 	var records []record.Record

@@ -126,8 +126,8 @@ func hostRecords(console string, run uint64, c record.Config, kernel string) ([]
 	return b.Records(nil, time.Now()), nil
 }
 
-// RunningKernel is the name of the kernel that runs: its release, its build's ID, and the
-// words that it was booted with, but for those that say from where.
+// RunningKernel returns the name of the kernel that runs: its release, its build's ID, and
+// the words that it was booted with, but for those that say from where.
 func RunningKernel() string {
 	words := []string{linuxName + host.Kernel()}
 	if id := host.BuildID("/sys"); id != "" {
@@ -176,8 +176,8 @@ func watchCPU() (*watch, error) {
 	return w, err
 }
 
-// childrenTime is the CPU time of the processes that this one has started and that have
-// ended.
+// childrenTime returns the CPU time of the processes that this one has started and that
+// have ended.
 func childrenTime() (time.Duration, error) {
 	var used unix.Rusage
 	err := unix.Getrusage(unix.RUSAGE_CHILDREN, &used)

@@ -37,9 +37,9 @@ func init() {
 	})
 }
 
-// phases is the step that counts the phases of each subject's null call, following it
-// one instruction at a time. Its machine runs at the same time as the step of counts if
-// it is known beforehand which subjects can run.
+// phases returns the step that counts the phases of each subject's null call, following it
+// one instruction at a time. Its machine runs at the same time as the step of counts if it
+// is known beforehand which subjects can run.
 func (t *target) phases(ctx context.Context, counts *Step) (Step, error) {
 	m, err := t.machine(ctx, 0, wire.Command{Trace: true})
 	if err != nil {
@@ -115,7 +115,7 @@ func begin[T any](f func() (T, error)) (wait func() (T, error)) {
 	return wait
 }
 
-// counted is a count that is made only once.
+// counted returns a count that is made only once.
 func counted(variant, op string, n int) wire.Measure {
 	x := float64(n)
 	return wire.Measure{Variant: variant, Op: op, N: 1, Batches: 1, Min: x, Median: x, Max: x, Agree: 1}

@@ -119,7 +119,8 @@ func (t *target) judge(run *boot.Run, err error, out Out) error {
 	return nil
 }
 
-// hostConfig is HostConfig for a machine whose CPU may be kept on one of this host's.
+// hostConfig works like HostConfig, but for a machine whose CPU may be kept on one of this
+// host's.
 func hostConfig(m vm.Config) record.Config {
 	c := HostConfig()
 	if m.HostCPU != nil {

@@ -108,7 +108,7 @@ func (r *Result) places(kernel *image.Image, list []wire.Event, held bool) error
 	return err
 }
 
-// kindOf is the index in Kinds of what the guest reports.
+// kindOf returns the index in Kinds of what the guest reports.
 func (r *Result) kindOf(e wire.Event) (int, error) {
 	name, ok := kindOf[e.Kind]
 	k := slices.IndexFunc(Kinds, func(k Kind) bool { return k.Name == name })
@@ -121,7 +121,7 @@ func (r *Result) kindOf(e wire.Event) (int, error) {
 // heldBack reports whether an engine holds a #DB back behind MOV SS, as a CPU does.
 func heldBack(e vm.Engine) bool { return e == vm.Bochs || e == vm.KVM }
 
-// heldAt are the places where a #DB that MOV SS has held back arrives, in the guest's
+// heldAt returns the places where a #DB that MOV SS has held back arrives, in the guest's
 // order.
 func heldAt(variant string) []string {
 	return []string{stubs.Variant{Name: variant}.FuncName(stubs.Entry), "asm_int_control", "asm_exc_int3"}

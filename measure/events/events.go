@@ -103,7 +103,7 @@ type Result struct {
 	Lost []string
 }
 
-// Places is the number of instructions of all paths.
+// Places returns the number of instructions of all paths.
 func (r *Result) Places() int {
 	n := 0
 	for _, s := range r.Swept {
@@ -112,7 +112,7 @@ func (r *Result) Places() int {
 	return n
 }
 
-// Total is the number of events that arrived.
+// Total returns the number of events that arrived.
 func (r *Result) Total() int {
 	n := 0
 	for _, s := range r.Swept {
@@ -140,7 +140,8 @@ func Sweep(ctx context.Context, n stubs.Variant, m vm.Config, shared *Shared) (*
 	return sweepSome(ctx, n, m, shared, func(string, string) bool { return true })
 }
 
-// sweepSome is Sweep with the wanted kinds of events on the wanted paths.
+// sweepSome works like Sweep, but with the wanted kinds of events on the wanted paths
+// alone.
 func sweepSome(ctx context.Context, n stubs.Variant, m vm.Config, shared *Shared, want func(path, kind string) bool) (*Result, error) {
 	symbols, err := readSymbols(m.Kernel)
 	if err != nil {

@@ -54,7 +54,7 @@ type job struct {
 // done reports whether every event came.
 func (j *job) done() bool { return j.steps != nil && len(j.passes) == 0 }
 
-// last is the index of the first instruction of ring 3.
+// last returns the index of the first instruction of ring 3.
 func (j *job) last() int { return len(j.steps) - 1 }
 
 // pass is what arrives in one round: events of a kind at all places, or at one.
@@ -327,7 +327,7 @@ func (j *job) meets(s *sweep) error {
 	return nil
 }
 
-// arrival is where an event of the kind comes that is pending at step i.
+// arrival returns the step at which an event of the kind comes that is pending at step i.
 func (k *Kind) arrival(j *job, i int) int {
 	switch {
 	case k.maskable:

@@ -37,7 +37,8 @@ func ConnectPostgres(address string, patience time.Duration) (*sql.DB, error) {
 // dialer makes connections on which no read waits longer than patience.
 type dialer struct{ patience time.Duration }
 
-// DialContext is the method that the driver calls; it asks for the other two as well.
+// DialContext makes a connection. The driver calls this method alone, but asks for the
+// other two as well.
 func (d dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	c, err := new(net.Dialer).DialContext(ctx, network, address)
 	if err != nil {

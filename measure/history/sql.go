@@ -151,8 +151,9 @@ func (s *database) Append(ctx context.Context, entries ...Entry) (failed error) 
 	return nil
 }
 
-// AppendTx is Append in a transaction of a database that Open has opened before. It is
-// for programs that keep entries together with tables of their own, and commit both.
+// AppendTx works like Append, but in a transaction of a database that Open has opened
+// before. It is for programs that keep entries together with tables of their own, and
+// commit both.
 func AppendTx(ctx context.Context, tx *sql.Tx, entries ...Entry) error {
 	insert, err := tx.PrepareContext(ctx, `INSERT INTO entries (key, series_id, kind, night, time, body) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (key) DO NOTHING`)
 	if err != nil {
@@ -193,7 +194,7 @@ ON CONFLICT (id) DO UPDATE SET entries = series.entries + excluded.entries, last
 	return nil
 }
 
-// inOrder are the entries by series and key: so those of neighbours lie together in the
+// inOrder returns the entries by series and key: so those of neighbours lie together in the
 // file, and are read together.
 func inOrder(entries []Entry) []Entry {
 	return slices.SortedFunc(slices.Values(entries), func(a, b Entry) int {

@@ -413,7 +413,7 @@ func (n *Night) Judge(ctx context.Context) ([]judge.Finding, error) {
 	return n.judge(ctx, history.Past{Night: n.Name})
 }
 
-// judge is Judge for some series.
+// judge works like Judge, but for some series.
 func (n *Night) judge(ctx context.Context, past history.Past) ([]judge.Finding, error) {
 	past.Last = judge.Enough
 	var all []judge.Finding

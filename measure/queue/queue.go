@@ -107,7 +107,7 @@ func (q *Queue) Close() error {
 	return q.store.Close()
 }
 
-// Store is the history in the same database.
+// Store returns the history in the same database.
 func (q *Queue) Store() history.Store { return q.store }
 
 // error adds the name of the queue to an error. If the context is done, the cause of that

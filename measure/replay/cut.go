@@ -53,8 +53,8 @@ type Cut struct {
 	Replaced []string
 }
 
-// apart is what must be the same in two paths for a difference to mean anything: what ring 3
-// leaves out and takes long on a real CPU.
+// apart returns the instructions that ring 3 leaves out and that take long on a real CPU:
+// they must be the same in two paths for a difference to mean anything.
 func (c Cut) apart() string {
 	var list []string
 	for _, name := range c.Replaced {

@@ -73,7 +73,7 @@ var (
 // faultHandler returns the address of the handler.
 func faultHandler() uint64
 
-// onFault is called only by the kernel.
+// onFault handles the signals of faults and of single steps. Only the kernel calls it.
 //
 //lint:ignore U1000 its address is taken in assembly
 func onFault()
@@ -81,7 +81,7 @@ func onFault()
 // tickHandler returns the address of onTick.
 func tickHandler() uint64
 
-// onTick is called only by the kernel.
+// onTick handles the timer's signal. Only the kernel calls it.
 //
 //lint:ignore U1000 its address is taken in assembly
 func onTick()

@@ -32,7 +32,7 @@ func prctlGSBase(addr uint64) error {
 	return nil
 }
 
-// thisGSBase is findGSBase for this process.
+// thisGSBase returns what findGSBase does for this process.
 func thisGSBase() (gsBase, error) {
 	auxv, err := host.Auxv()
 	if err != nil {

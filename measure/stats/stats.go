@@ -204,9 +204,8 @@ func (d *Draws) Estimate(values []float64) Estimate {
 // each other.
 const MinProcesses = 3
 
-// EstimateOf is Estimate for placements of several processes: process says to
-// which process each value belongs. The interval contains that of the placements and,
-// with
+// EstimateOf works like Estimate, but for placements of several processes: process says to
+// which process each value belongs. The interval contains that of the placements and, with
 // at least MinProcesses processes, that of the processes.
 func (d *Draws) EstimateOf(values []float64, process []int) Estimate {
 	e := d.Estimate(values)
@@ -216,14 +215,13 @@ func (d *Draws) EstimateOf(values []float64, process []int) Estimate {
 	return e
 }
 
-// between is half the interval of the mean of all values that the means of the
-// processes give: Student's, with the variance of a mean of clusters of unequal
-// size (W. Cochran, "Sampling Techniques", 3rd edition, 9A.1: the ratio
-// estimator). Processes are numbered in the order of time, and on a shared machine
-// one is like the one before it: so many that are correlated so are worth the
-// number n(1-r)/(1+r) of independent ones, for the mean of an AR(1) series whose
-// r is estimated with its bias of -(1+4r)/n taken off (M. Kendall, "Note on bias in
-// the estimation of autocorrelation", Biometrika 41, 1954).
+// between returns half the interval of the mean of all values that the means of the
+// processes give: Student's, with the variance of a mean of clusters of unequal size (W.
+// Cochran, "Sampling Techniques", 3rd edition, 9A.1: the ratio estimator). Processes are
+// numbered in the order of time, and on a shared machine one is like the one before it: so
+// many that are correlated so are worth the number n(1-r)/(1+r) of independent ones, for
+// the mean of an AR(1) series whose r is estimated with its bias of -(1+4r)/n taken off (M.
+// Kendall, "Note on bias in the estimation of autocorrelation", Biometrika 41, 1954).
 func between(values []float64, process []int) (half float64, ok bool) {
 	type sum struct{ value, n float64 }
 	sums := map[int]sum{}
@@ -267,10 +265,9 @@ const (
 	maxCorrelation = 0.8
 )
 
-// expandedTail is the share of the bootstrap's means that each end of the
-// interval cuts off. It makes the interval as wide as Student's for values that
-// are normal, where the plain share would give z instead of t and divide by n
-// instead of n-1.
+// expandedTail returns the share of the bootstrap's means that each end of the interval
+// cuts off. It makes the interval as wide as Student's for values that are normal, where
+// the plain share would give z instead of t and divide by n instead of n-1.
 func expandedTail(n int) float64 {
 	return normalCDF(-math.Sqrt(float64(n)/float64(n-1)) * student(n-1))
 }
@@ -350,7 +347,7 @@ func Gate(probes []float64, tolerance float64) []bool {
 	return keep
 }
 
-// Floor is how far apart the means of two groups of independent values lie at most, in
+// Floor returns how far apart the means of two groups of independent values lie at most, in
 // 95 % of all cases, if both are of the same thing: Student's, with the variance that the
 // values have within the groups. Each has two values or more.
 func Floor(a, b []float64) float64 {

@@ -94,7 +94,7 @@ func begins(line []byte) bool {
 	return bytes.Equal(line[:n], head[:n])
 }
 
-// excerpt is the beginning of a line, for a message.
+// excerpt returns the beginning of a line, for a message.
 func excerpt(line []byte) string {
 	const most = 40
 	line = bytes.TrimRight(line, "\r\n")

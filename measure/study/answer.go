@@ -59,7 +59,7 @@ var unnamed = []string{
 	record.OpSwitchWarm, record.OpSwitchSP,
 }
 
-// answered are the operations that an answer mentions.
+// answered returns the operations that an answer mentions.
 func (q Question) answered() []mention {
 	asked := q.Operations
 	if len(asked) == 0 {

@@ -8,7 +8,7 @@ import (
 	"github.com/entrylab/entrylab/stubs/explain"
 )
 
-// built is the kernel that carries the question's variants.
+// built builds the kernel that carries the question's variants.
 func (p Page) built() (*image.Image, error) {
 	return image.Build(image.Config{Variants: p.Question.variants})
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/entrylab/entrylab/measure/table"
 )
 
-// NewPage is the page that answers a question from the records; skipped are the engines
-// that have none. Records of other code than the question's, as those of another
+// NewPage returns the page that answers a question from the records; skipped are the
+// engines that have none. Records of other code than the question's, as those of another
 // question are, are left out.
 func NewPage(q Question, records []record.Record, skipped []engine.Skipped) Page {
 	mine := q.own(records)
@@ -68,7 +68,7 @@ func (p Page) Own() []record.Record { return slices.Clone(p.records) }
 // Variants returns the variants that have figures, those of the study first.
 func (p Page) Variants() []string { return p.Set.Variants(p.Question.planned()...) }
 
-// Title is a variant's name for readers.
+// Title returns a variant's name for readers.
 func (p Page) Title(variant string) string { return p.Question.Title(variant) }
 
 // Ops returns the operations of an engine that the question is about. An engine that

@@ -11,7 +11,7 @@ import (
 	"github.com/entrylab/entrylab/stubs/count"
 )
 
-// withFigures are the operations of which a figure can have been published.
+// withFigures returns the operations of which a figure can have been published.
 func withFigures() []string {
 	names := operations()
 	for _, f := range count.Figures {

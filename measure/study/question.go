@@ -95,7 +95,7 @@ type Change struct {
 // Ends returns the headline's variants, as results name them.
 func (c Change) Ends() (from, to string) { return c.ends[0], c.ends[1] }
 
-// pairs are the headline and its contexts.
+// pairs returns the headline and its contexts.
 func (c Change) pairs() [][]string { return append([][]string{{c.From, c.To}}, c.Contexts...) }
 
 // Trade asks for a break-even rate: from which share of full-frame calls on is the path
@@ -363,7 +363,7 @@ func (q *Question) has(name string) bool {
 	return slices.ContainsFunc(q.variants, func(v stubs.Variant) bool { return v.Name == name })
 }
 
-// published are the changes about which something was published.
+// published returns the changes about which something was published.
 func (q *Question) published() []string {
 	var keys []string
 	for _, p := range q.Figures {
@@ -375,7 +375,7 @@ func (q *Question) published() []string {
 // Variants returns the variants that the study measures, the base first and the floor last.
 func (q Question) Variants() []stubs.Variant { return slices.Clone(q.variants) }
 
-// planned are the names of the variants.
+// planned returns the names of the variants.
 func (q Question) planned() []string {
 	names := make([]string, len(q.variants))
 	for i, v := range q.variants {
@@ -437,7 +437,7 @@ func (q Question) asks(op string) bool {
 	return len(q.Operations) == 0 || slices.Contains(q.Operations, op)
 }
 
-// everyCall is the operation that every call pays.
+// everyCall returns the operation that every call pays.
 func (q Question) everyCall() string {
 	if len(q.Operations) == 0 {
 		return wire.OpNullCall
@@ -445,7 +445,7 @@ func (q Question) everyCall() string {
 	return q.Operations[0]
 }
 
-// operations are those that a question may be about.
+// operations returns those that a question may be about.
 func operations() []string {
 	var names []string
 	for _, o := range slices.Concat(record.Sampled, record.Switches) {

@@ -51,7 +51,7 @@ func (v Verdict) String() string {
 	return fmt.Sprintf("%s; on %s by %s", text, v.CPU, v.Engine)
 }
 
-// short is the answer without its reason.
+// short returns the answer without its reason.
 func (v Verdict) short() string {
 	if v.On == "" {
 		return string(v.Worth)
@@ -156,7 +156,8 @@ func (p Page) answers(of string) bool {
 	})
 }
 
-// weighed are the operations by which an engine answers, and the one that every call pays.
+// weighed returns the operations by which an engine answers, and the one that every call
+// pays.
 func (q Question) weighed(of string) (list []mention, call string) {
 	if call := engine.Of(of).Call; call != "" {
 		return []mention{{call, "Null call without its handler", ""}}, call
@@ -238,7 +239,7 @@ func (c Claim) contrary(yes bool, s analysis.Sense) bool {
 	return yes == (s == analysis.Dearer)
 }
 
-// one is an operation within a sentence.
+// one returns an operation's name with its article, as it stands within a sentence.
 func (m mention) one() string {
 	article := "a "
 	if strings.ContainsAny(m.name[:1], "AEIOU") {

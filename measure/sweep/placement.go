@@ -52,7 +52,7 @@ func (p Placement) offset(function string) (int, bool) {
 	return p.Parts[i].Offset, true
 }
 
-// Placements is the document of kernels side by side.
+// Placements returns the document of kernels side by side.
 func Placements(list []Placement) *table.Document {
 	d := &table.Document{Title: "entrylab sweep"}
 	d.Add(table.Line("Where in a line of %d bytes the functions of a null call begin, in the order in which they run:", stubs.LineSize), table.Space)

@@ -144,7 +144,7 @@ func (s *Sweep) Answer() string {
 	return fmt.Sprintf("%d %s, the same in %d runs", len(s.Steps), noun, Runs)
 }
 
-// Document is the sweep for people and programs.
+// Document returns the sweep for people and programs.
 func (s *Sweep) Document() *table.Document {
 	d := &table.Document{Title: "entrylab sweep " + s.Subject}
 	d.Add(table.Line("%s.", s.Answer()))

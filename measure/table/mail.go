@@ -198,13 +198,13 @@ func mailTable(c *analysis.Comparison, subjects []string) Block {
 	return Of(rows)
 }
 
-// firstForm is the first form in which an operation was measured.
+// firstForm returns the first form in which an operation was measured.
 func firstForm(c *analysis.Comparison, op string) string {
 	i := slices.IndexFunc(c.Rows, func(r analysis.Row) bool { return r.Op.Op == op })
 	return c.Rows[i].Form
 }
 
-// mailDifference is the difference of B from A, with its interval.
+// mailDifference returns the difference of B from A, with its interval.
 func mailDifference(e engine.Engine, v analysis.Value) string {
 	switch d := v.Difference; {
 	case v.Noisy != "":

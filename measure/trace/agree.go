@@ -63,8 +63,8 @@ func (p Path) roles() (roles [stages][]string, err error) {
 	return roles, nil
 }
 
-// operation is what an instruction of C does, and on what kinds of operands. Which of two
-// ways a branch is laid out is the compiler's choice.
+// operation returns what an instruction of C does, and on what kinds of operands. Which of
+// two ways a branch is laid out is the compiler's choice.
 func operation(code []byte) string {
 	in, err := x86asm.Decode(code, 64)
 	if err != nil || in.Op == x86asm.NOP {

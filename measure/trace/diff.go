@@ -69,18 +69,18 @@ func (p Path) parts(function func(Step) string) []string {
 	return list
 }
 
-// Function is the function without the variant's name, and without what a compiler adds
-// to the name of a part or a copy of one (.cold, .constprop.0).
+// Function returns the function's name without the variant's, and without what a compiler
+// adds to the name of a part or a copy of one (.cold, .constprop.0).
 func (s Step) Function() string {
 	name, _, _ := stubs.CutFuncName(s.Func)
 	return name
 }
 
-// shape is an instruction without what moves when code, data and registers do: general
-// registers, targets of branches, and addresses that no register is a part of.
+// shape describes an instruction without what moves when code, data and registers do:
+// general registers, targets of branches, and addresses that no register is a part of.
 func shape(code []byte) string { return described(code, width) }
 
-// width is a general register without which one it is.
+// width returns a general register's width in place of its name, and any other's name.
 func width(r x86asm.Reg) string {
 	switch {
 	case r >= x86asm.AL && r <= x86asm.R15B:
@@ -95,7 +95,7 @@ func width(r x86asm.Reg) string {
 	return r.String()
 }
 
-// registers is the same with the registers' names.
+// registers describes an instruction as shape does, with the registers' names.
 func registers(code []byte) string { return described(code, x86asm.Reg.String) }
 
 func described(code []byte, name func(x86asm.Reg) string) string {
@@ -145,8 +145,8 @@ type Changes struct {
 	Only, Renamed int
 }
 
-// ByPart are the changes of each part that has some, in the order in which they
-// are met, and those of all.
+// ByPart returns the changes of each part that has some, in the order in which they are
+// met, and those of all.
 func ByPart(pairs []Pair) (list []Changes, all Changes) {
 	at := map[string]int{}
 	add := func(f string, s *Step, sign int, renamed bool) {

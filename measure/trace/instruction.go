@@ -170,7 +170,7 @@ func memory(in x86asm.Inst) (load, store, gs bool) {
 	return load, store, gs
 }
 
-// reads are instructions that only read their first operand.
+// reads reports whether an instruction only reads its first operand.
 func reads(op x86asm.Op) bool {
 	switch op {
 	case x86asm.CMP, x86asm.TEST, x86asm.PUSH, x86asm.CALL, x86asm.JMP, x86asm.BT, x86asm.MUL, x86asm.IMUL, x86asm.DIV, x86asm.IDIV,
@@ -181,7 +181,7 @@ func reads(op x86asm.Op) bool {
 	return false
 }
 
-// writes are instructions that only write their first operand.
+// writes reports whether an instruction only writes its first operand.
 func writes(op x86asm.Op) bool {
 	switch op {
 	case x86asm.MOV, x86asm.POP, x86asm.MOVAPS, x86asm.MOVUPS, x86asm.MOVDQA, x86asm.MOVDQU, x86asm.MOVQ, x86asm.MOVD, x86asm.MOVNTI,

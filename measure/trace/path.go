@@ -172,7 +172,7 @@ func follow(ctx context.Context, m vm.Config, subjects []string, ask bool, onLin
 	return paths, run, nil
 }
 
-// lastLines are the last lines of a guest, in one.
+// lastLines returns the last lines of a guest, in one.
 func lastLines(said []string) string {
 	const most = 3
 	return cmp.Or(strings.Join(said[max(len(said)-most, 0):], " / "), "nothing")

@@ -56,7 +56,7 @@ func Prepare(ctx context.Context, list []stubs.Variant, machine vm.Config) (vm.C
 	return boot.Prepare(ctx, boot.Config{Variants: list, Args: wire.Command{Trace: true}.Words(), VM: machine})
 }
 
-// Phases is NullCalls with a prepared machine.
+// Phases works like NullCalls, but with a prepared machine.
 func Phases(ctx context.Context, list []stubs.Variant, m vm.Config) ([]Call, error) {
 	image, err := readImage(m.Kernel)
 	if err != nil {

@@ -44,14 +44,14 @@ type Machine struct {
 func none(*rand.Rand) float64 { return 0 }
 func flat(float64) float64    { return 0 }
 
-// Normal are placements with a normal distribution.
+// Normal makes the placements of a normal distribution.
 func Normal(r *rand.Rand) float64 { return 0.8 * r.NormFloat64() }
 func steady(*rand.Rand) float64   { return 1.3 }
 
-// Turbo is a core whose speed differs from boot to boot.
+// Turbo models a core whose speed differs from boot to boot.
 func Turbo(r *rand.Rand) float64 { return 1.2 + 0.2*r.Float64() }
 
-// Bimodal is three alignments in four that cost more than the other.
+// Bimodal models three alignments in four that cost more than the other.
 func Bimodal(r *rand.Rand) float64 {
 	if r.IntN(4) == 0 {
 		return -2.1
@@ -59,8 +59,7 @@ func Bimodal(r *rand.Rand) float64 {
 	return 0.7
 }
 
-// Spikes are a preemption in 2 % of all samples, and in a third a busy
-// neighbour.
+// Spikes models a preemption in 2 % of all samples, and in a third a busy neighbour.
 func Spikes(r *rand.Rand) float64 {
 	s := 0.3 * r.ExpFloat64()
 	if r.Float64() < 0.02 {
@@ -72,7 +71,7 @@ func Spikes(r *rand.Rand) float64 {
 	return s
 }
 
-// Quiet is a machine without noise.
+// Quiet returns a machine without noise.
 func Quiet(boots, samples int, truth float64) Machine {
 	return Machine{
 		Boots: boots, Samples: samples, Truth: truth, Place: none, Drift: flat, Speed: steady, Spike: none,

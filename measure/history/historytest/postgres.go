@@ -143,7 +143,7 @@ func (s *Server) Stop() {
 	s.ended <- <-s.ended
 }
 
-// Data is the folder of the server's files.
+// Data returns the folder of the server's files.
 func (s *Server) Data() string { return filepath.Join(s.dir, "data") }
 
 // Limit limits the size of the server's files, in bytes or "unlimited": beyond it, the

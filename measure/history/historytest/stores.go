@@ -24,7 +24,7 @@ func Databases(t testing.TB) []Kind {
 	return Kinds(t)[1:]
 }
 
-// Kinds are all kinds of stores.
+// Kinds returns all kinds of stores.
 func (s *Server) Kinds() []Kind {
 	return []Kind{
 		{"folder", func(t testing.TB) string { return filepath.Join(t.TempDir(), "nights") }},

@@ -13,7 +13,7 @@ import (
 // Day is when all test records are taken.
 var Day = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// Counted is a record of an exact count.
+// Counted returns a record of an exact count.
 func Counted(variant, op string, count float64) record.Record {
 	c := record.Config{Build: "devel", Code: "c0de", Engine: "icount", Machine: "microvm", CPU: "max", Emulator: "QEMU 7.2.22", Host: "a CPU"}
 	return record.New(c, wire.Measure{
@@ -21,7 +21,7 @@ func Counted(variant, op string, count float64) record.Record {
 	}, "axes", record.Instructions, 0, Day)
 }
 
-// Timed is a record of cycles, one for each placement.
+// Timed returns a record of cycles, with a sample for each placement.
 func Timed(variant, op, form string, run int, samples ...float64) record.Record {
 	c := record.Config{Build: "devel", Code: "c0de", Engine: "replay", Machine: "host", CPU: "a CPU", Host: "a CPU", Microcode: "0x1"}
 	sorted := slices.Sorted(slices.Values(samples))
@@ -36,8 +36,8 @@ func Timed(variant, op, form string, run int, samples ...float64) record.Record 
 	return r
 }
 
-// Around are placements whose mean is v, and which all share the luck of each
-// placement with other variants of the same noise.
+// Around returns placements whose mean is v, and which all share the luck of each placement
+// with other variants of the same noise.
 func Around(v float64, noise float64) []float64 {
 	var s []float64
 	for i := range 40 {
