@@ -17,8 +17,8 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// jsonFlag is for commands whose standard output, or whose -format, is something else's:
-// what they say for programs goes to a file.
+// jsonFlag returns the flag of commands whose standard output, or whose -format, is
+// something else's: what they say for programs goes to a file.
 func jsonFlag(path *string, what string) cli.Flag {
 	return &cli.StringFlag{Name: "json", TakesFile: true, Usage: "write " + what + " to `FILE` as JSON; -: standard output", Destination: path}
 }
@@ -65,7 +65,7 @@ func imageDocument(o buildOptions, list []stubs.Variant, im *image.Image, archiv
 	return &table.Document{Title: "entrylab build", Blocks: []table.Block{{Table: about}, {Table: variants}, {Table: sections}}}
 }
 
-// machineDocument is a document of what a machine did.
+// machineDocument returns a document of what a machine did.
 func machineDocument(ctx context.Context, title string, m vm.Config) *table.Document {
 	c := engine.HostConfig()
 	c.Engine, c.Machine, c.CPU = string(m.Engine), string(m.Machine), m.CPU

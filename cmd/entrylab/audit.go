@@ -131,7 +131,7 @@ func auditOne(ctx context.Context, n stubs.Variant, boots bool, machine vm.Confi
 	return audit.Boot(ctx, n, kernel, a, machine)
 }
 
-// whereText is a place in words, nothing for none.
+// whereText returns a place in words, nothing for none.
 func whereText(w prove.Where) string {
 	if w.Func == "" {
 		return ""
@@ -139,7 +139,8 @@ func whereText(w prove.Where) string {
 	return w.String()
 }
 
-// auditText is an audit for people: a matrix, what is wrong, and what a boot says to it.
+// auditText returns an audit for people: a matrix, what is wrong, and what a boot says to
+// it.
 func auditText(r *audit.Result, booted bool) []table.Block {
 	t := &table.Table{Words: true, Head: []string{r.Variant}}
 	for s := range prove.NumThreadStates {

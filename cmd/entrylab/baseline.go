@@ -95,7 +95,7 @@ func (e *env) runBaseline(ctx context.Context, o *baselineOptions, args []string
 	return 0, e.print(table.Costs(c), o.format)
 }
 
-// booting are the engines that boot a machine.
+// booting returns the engines that boot a machine.
 func booting(engines []engine.Engine) []engine.Engine {
 	return slices.DeleteFunc(engines, func(e engine.Engine) bool { return e.VM == "" })
 }

@@ -24,7 +24,7 @@ type bootEnd struct{ how, reason, story string }
 
 func (b *bootEnd) Error() string { return b.reason }
 
-// bootStatus is boot's exit status, with a *bootEnd if it is not init's.
+// bootStatus returns boot's exit status, with a *bootEnd if it is not init's.
 func bootStatus(res vm.Result) (int, error) {
 	switch res.Outcome {
 	case vm.Exited:
@@ -39,8 +39,8 @@ func bootStatus(res vm.Result) (int, error) {
 	return exitNothing, &bootEnd{endNoVerdict, res.Reason, ""} // the kernel's own lines have told it all
 }
 
-// bootMessage is what boot says at the end: of an error of several lines, all of
-// them and then the first once more.
+// bootMessage returns what boot says at the end: of an error of several lines, all of them
+// and then the first once more.
 func bootMessage(how string, err error) string {
 	story, reason := "", err.Error()
 	if end, ok := errors.AsType[*bootEnd](err); ok {

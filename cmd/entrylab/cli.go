@@ -25,7 +25,7 @@ var commands = []func(*env) *cli.Command{
 	(*env).doctorCommand, (*env).cleanCommand, (*env).versionCommand, (*env).helpCommand, (*env).completionCommand, (*env).completeCommand, (*env).manCommand,
 }
 
-// root is the whole command line.
+// root returns the whole command line.
 func (e *env) root() *cli.Command {
 	root := e.declared(&cli.Command{
 		Name:      "entrylab",
@@ -107,7 +107,7 @@ func (e *env) declared(c *cli.Command) *cli.Command {
 	return c
 }
 
-// unknownCommand is the error of a command that is not there.
+// unknownCommand returns the error of a command that is not there.
 func unknownCommand(parent *cli.Command, name string) error {
 	var names []string
 	for _, c := range parent.VisibleCommands() {
@@ -208,7 +208,7 @@ func printHelp(w io.Writer, _ string, data any) {
 	}
 }
 
-// synopsis is what may follow the name of a command.
+// synopsis returns what may follow the name of a command.
 func synopsis(c *cli.Command) string {
 	if c.Root() != c && slices.ContainsFunc(c.VisibleFlags(), func(f cli.Flag) bool { return f.Names()[0] != "help" }) {
 		return strings.TrimSpace("[FLAGS] " + c.ArgsUsage)
@@ -234,8 +234,8 @@ func printFlag(w io.Writer, f cli.Flag) {
 	}
 }
 
-// flagWords are a flag's names with its value's, and what it does with its default; ok
-// is whether it has any.
+// flagWords returns a flag's names with its value's, and what it does with its default; ok
+// tells whether it has any.
 func flagWords(f cli.Flag) (names, text string, ok bool) {
 	doc, ok := f.(cli.DocGenerationFlag)
 	if !ok {

@@ -22,7 +22,7 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// initFlag is the flag for a program to run.
+// initFlag returns the flag for a program to run.
 func initFlag(path *string) cli.Flag {
 	return &cli.StringFlag{
 		Name: "init", Destination: path,
@@ -30,7 +30,7 @@ func initFlag(path *string) cli.Flag {
 	}
 }
 
-// variantsFlag is the flag for a list of variants.
+// variantsFlag returns the flag for a list of variants.
 func variantsFlag(names *string) cli.Flag {
 	return &chosen{
 		&cli.StringFlag{Name: "variants", Usage: "`LIST` of variants, separated by commas; all: the presets", Value: "all", Destination: names},
@@ -195,8 +195,8 @@ func (e *env) runBuild(ctx context.Context, o buildOptions, args []string) (int,
 	return 0, e.writeJSON(o.json, imageDocument(o, list, im, archive, file))
 }
 
-// series is how many boots there are to be. One is enough for all but samples, of which a
-// boot is the unit, and for a program of the user's.
+// series returns how many boots there are to be. One is enough for all but samples, of
+// which a boot is the unit, and for a program of the user's.
 func (o *buildOptions) series() int {
 	_, args, _ := strings.Cut(" "+o.words+" ", " -- ")
 	if o.boots == 0 && o.init == "" && image.Format(o.format) != image.ELF && slices.Contains(strings.Fields(args), "sample") {
@@ -309,7 +309,7 @@ type verifyOptions struct {
 	said             proofs
 }
 
-// document is what verify prints, with what stands above all else.
+// document returns what verify prints, with what stands above all else.
 func (o *verifyOptions) document(ctx context.Context, m vm.Config) *table.Document {
 	d := machineDocument(ctx, "entrylab verify", m)
 	c := d.Config
@@ -406,7 +406,7 @@ func verdict(d *table.Document, checks []wire.Check) int {
 	return checksStatus(checks)
 }
 
-// checksStatus is the exit status of checks: one for what is wrong with a variant,
+// checksStatus returns the exit status of checks: one for what is wrong with a variant,
 // another for what is wrong with the harness.
 func checksStatus(checks []wire.Check) int {
 	status := 0
@@ -434,7 +434,7 @@ func (e *env) runGuest(ctx context.Context, machine vm.Config, list []stubs.Vari
 	return run, err
 }
 
-// hostCPU is the CPU that an engine runs on, where that has a part in what it finds.
+// hostCPU names the CPU that an engine runs on, where that has a part in what it finds.
 func hostCPU(en engine.Engine) string {
 	if en.Emulated {
 		return ""

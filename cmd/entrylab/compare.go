@@ -275,7 +275,7 @@ func measuring(name string) error {
 	return fmt.Errorf("-engine %q: %swant %s", name, near.Hint(name, known), orList(known))
 }
 
-// engineList is the list of engines for a help text: those that run entry paths, the
+// engineList returns the list of engines for a help text: those that run entry paths, the
 // choices between them, and those that only make checks.
 func engineList(list []engine.Engine) string {
 	running := slices.DeleteFunc(slices.Clone(list), func(e engine.Engine) bool { return e.Verify != nil })

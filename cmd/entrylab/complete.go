@@ -53,8 +53,8 @@ func (e *env) completionCommand() *cli.Command {
 // completion is what a word may become, and what that means.
 type completion struct{ text, about string }
 
-// completeCommand is what the scripts ask: it prints what the last of the words may
-// become, a line for each, with what it means behind a tab.
+// completeCommand returns the command that the scripts run: it prints what the last of the
+// words may become, a line for each, with what it means behind a tab.
 func (e *env) completeCommand() *cli.Command {
 	return e.declared(&cli.Command{
 		Name: "complete", Hidden: true, Usage: "print what the last of the words may become", SkipFlagParsing: true,
@@ -85,12 +85,12 @@ type chosen struct {
 	values values
 }
 
-// completes is the metadata of a command whose arguments can be completed.
+// completes returns the metadata of a command whose arguments can be completed.
 func completes(v values) map[string]any { return map[string]any{completed: v} }
 
 const completed = "completed"
 
-// completions are what the last word may become, behind those before it; root is the
+// completions returns what the last word may become, behind those before it; root is the
 // whole command line.
 func completions(root *cli.Command, words []string) []completion {
 	before, word := words[:len(words)-1], words[len(words)-1]
@@ -145,7 +145,7 @@ func completions(root *cli.Command, words []string) []completion {
 	return list
 }
 
-// flagsOf are the flags of a command, with as many dashes as the word has.
+// flagsOf returns the flags of a command, with as many dashes as the word has.
 func flagsOf(cmd, root *cli.Command, word string) (list []completion) {
 	dashes := "-"
 	if strings.HasPrefix(word, "--") {
@@ -165,7 +165,7 @@ func flagsOf(cmd, root *cli.Command, word string) (list []completion) {
 	return list
 }
 
-// valuesOf are the values of a flag, behind a prefix.
+// valuesOf returns the values of a flag, behind a prefix.
 func valuesOf(f cli.Flag, prefix, part string) []completion {
 	c, ok := f.(*chosen)
 	if !ok {
@@ -178,7 +178,7 @@ func valuesOf(f cli.Flag, prefix, part string) []completion {
 	return list
 }
 
-// among are some words.
+// among completes a word to one of the words.
 func among(words ...string) values {
 	return func(string) (list []completion) {
 		for _, w := range words {
@@ -188,7 +188,7 @@ func among(words ...string) values {
 	}
 }
 
-// engines are some engines.
+// engines completes a word to the name of one of the engines.
 func engines(some ...engine.Engine) values {
 	return func(string) (list []completion) {
 		for _, en := range some {
@@ -198,7 +198,7 @@ func engines(some ...engine.Engine) values {
 	}
 }
 
-// listOf are values separated by commas; alone is one that stands alone.
+// listOf completes a list of values separated by commas; alone is one that stands alone.
 func listOf(v values, alone completion) values {
 	return func(part string) []completion {
 		at := strings.LastIndex(part, ",") + 1
@@ -213,7 +213,7 @@ func listOf(v values, alone completion) values {
 	}
 }
 
-// variants are presets, presets with axes changed, and variants given by their axes.
+// variants returns presets, presets with axes changed, and variants given by their axes.
 func variants(part string) (list []completion) {
 	if at := strings.LastIndexAny(part, "+,") + 1; at > 0 {
 		list = axisValues(part[:at])
@@ -228,7 +228,7 @@ func variants(part string) (list []completion) {
 	return append(list, axisValues("")...)
 }
 
-// axisValues are every value of every axis, behind a prefix.
+// axisValues returns every value of every axis, behind a prefix.
 func axisValues(prefix string) (list []completion) {
 	for _, a := range stubs.AllAxes() {
 		for _, c := range a.Values {

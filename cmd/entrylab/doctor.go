@@ -71,7 +71,7 @@ func (e *env) runDoctor(ctx context.Context, format string) (int, error) {
 	return status, e.print(d, format)
 }
 
-// yes is the word for whether something is here.
+// yes returns the word for whether something is here.
 func yes(missing error) string {
 	if missing == nil {
 		return "yes"
@@ -112,7 +112,7 @@ type tool struct {
 	needed              bool // by compare
 }
 
-// toolsOf are those that there may be, with whether they are here.
+// toolsOf returns the tools that there may be, with whether they are here.
 func toolsOf(ctx context.Context) []tool {
 	program := func(names ...string) error {
 		var errs []error
@@ -138,8 +138,8 @@ func toolsOf(ctx context.Context) []tool {
 	}
 }
 
-// thisMachine are facts about the host that influence figures, and why the cache
-// folder cannot be used, if so.
+// thisMachine returns facts about the host that influence figures, and why the cache folder
+// cannot be used, if so.
 func thisMachine() (t *table.Table, writable error) {
 	t = &table.Table{Name: "host", Words: true, Head: []string{"host", "here", "what it is for"}}
 	cpus, err := host.CPUs(host.CPUInfo)

@@ -69,8 +69,8 @@ func (e *env) runList(ctx context.Context, format string, args []string) (int, e
 	return refuted(explained), e.print(d, format)
 }
 
-// notes is what a listing ends with if it is a preset's: what that follows, and
-// what it has not.
+// notes returns what a listing ends with if it is a preset's: what that follows, and what
+// it has not.
 func notes(n stubs.Variant) string {
 	var b strings.Builder
 	for _, p := range stubs.Presets() {
@@ -143,7 +143,7 @@ func (e *env) runDiff(ctx context.Context, format string, args []string) (int, e
 	return refuted(explained), e.print(d, format)
 }
 
-// plain is one side of two lines.
+// plain returns one side of two lines, nothing if it is not there.
 func plain(r *explain.Row) string {
 	if r == nil {
 		return ""
@@ -169,7 +169,7 @@ func explainAll(ctx context.Context, list []stubs.Variant) ([]*explain.Variant, 
 	})
 }
 
-// refuted is the exit status of a command that has shown variants: a listing says
+// refuted returns the exit status of a command that has shown variants: a listing says
 // itself what the proof cannot decide.
 func refuted(list []*explain.Variant) int {
 	if slices.ContainsFunc(list, func(v *explain.Variant) bool { return v.Proof.Outcome() == prove.Refuted }) {

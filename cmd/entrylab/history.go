@@ -126,7 +126,7 @@ func (e *env) showSeries(ctx context.Context, url, format string, args []string)
 	})
 }
 
-// valueOf is what an entry says, for people.
+// valueOf returns what an entry says, for people.
 func valueOf(entry history.Entry) string {
 	switch entry.Kind {
 	case history.Accept:

@@ -61,8 +61,8 @@ func (e *env) verifyHost(ctx context.Context, en engine.Engine, o *verifyOptions
 	return status, e.print(d, o.format)
 }
 
-// hostFindings is what was found, known differences together, and the exit status:
-// one for a difference, as for any check that fails.
+// hostFindings returns what was found, known differences together, and the exit status: one
+// for a difference, as for any check that fails.
 func hostFindings(host string, res *wire.Results) (d *table.Document, status int) {
 	d = &table.Document{Title: "entrylab verify"}
 	d.Add(table.Line("%s", host))

@@ -26,7 +26,7 @@ type machineFlags struct {
 	verbose              bool
 }
 
-// cpuUsage is the help text of the flag for a CPU's model: some engines have another
+// cpuUsage returns the help text of the flag for a CPU's model: some engines have another
 // than the flag's.
 func cpuUsage() string {
 	text := "CPU `MODEL`, by the emulator's name"
@@ -131,7 +131,7 @@ func (m *machineFlags) config(ctx context.Context, e *env) (vm.Config, error) {
 	return c, nil
 }
 
-// printCommandLine is what -v asks for.
+// printCommandLine prints the emulator's command line, for which -v asks.
 func printCommandLine(w io.Writer, m vm.Config) error {
 	text, err := vm.CommandLine(m)
 	if err == nil {
@@ -140,7 +140,7 @@ func printCommandLine(w io.Writer, m vm.Config) error {
 	return err
 }
 
-// presets are all presets.
+// presets returns all presets.
 func presets() []stubs.Variant {
 	var list []stubs.Variant
 	for _, p := range stubs.Presets() {

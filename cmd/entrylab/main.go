@@ -120,7 +120,7 @@ func (e *env) failed(ctx context.Context, status int, err error) int {
 	return status
 }
 
-// couldNot is the status of a command that could not do its job.
+// couldNot returns the status of a command that could not do its job.
 func (e *env) couldNot() int {
 	if e.name == "boot" {
 		return exitNothing

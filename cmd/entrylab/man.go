@@ -33,7 +33,7 @@ func (e *env) manCommand() *cli.Command {
 	})
 }
 
-// documented are a command and all below it that have a page.
+// documented returns a command and all below it that have a page.
 func documented(c *cli.Command) []*cli.Command {
 	list := []*cli.Command{c}
 	for _, sub := range c.VisibleCommands() {
@@ -42,10 +42,10 @@ func documented(c *cli.Command) []*cli.Command {
 	return list
 }
 
-// pageName is the name of a command's page.
+// pageName returns the name of a command's page.
 func pageName(c *cli.Command) string { return strings.ReplaceAll(c.FullName(), " ", "-") }
 
-// manual is the page of a command, in the macros of man(7).
+// manual returns the page of a command, in the macros of man(7).
 func manual(c *cli.Command) string {
 	var b strings.Builder
 	macro := func(name, text string) { fmt.Fprintf(&b, ".%s %s\n", name, text) }
@@ -81,7 +81,7 @@ func manual(c *cli.Command) string {
 	return b.String()
 }
 
-// prose is a text of paragraphs for man(7), examples as they are.
+// prose returns a text of paragraphs for man(7), examples as they are.
 func prose(text string) string {
 	var b strings.Builder
 	for i, paragraph := range strings.Split(text, "\n\n") {
@@ -100,7 +100,7 @@ func prose(text string) string {
 	return b.String()
 }
 
-// roff is a text in which roff finds nothing to carry out.
+// roff returns a text in which roff finds nothing to carry out.
 func roff(text string) string {
 	text = strings.NewReplacer(`\`, `\e`, "-", `\-`).Replace(text)
 	lines := strings.Split(text, "\n")

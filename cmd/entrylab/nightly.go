@@ -42,7 +42,7 @@ func (o *nightOptions) flags() []cli.Flag {
 	}
 }
 
-// read is the matrix.
+// read returns the matrix: the file's, or the default one if none is named.
 func (o *nightOptions) read(ctx context.Context) (nightly.Matrix, error) {
 	if o.matrix == "" {
 		return nightly.Default(), nil
@@ -50,7 +50,7 @@ func (o *nightOptions) read(ctx context.Context) (nightly.Matrix, error) {
 	return nightly.ReadMatrix(ctx, o.matrix)
 }
 
-// here is the night on this machine.
+// here returns the night on this machine.
 func (e *env) here(o nightOptions, store history.Store, p *progress) (*nightly.Night, error) {
 	name, err := os.Hostname()
 	if err != nil && o.machine == "" {
@@ -68,7 +68,7 @@ func (e *env) here(o nightOptions, store history.Store, p *progress) (*nightly.N
 	}, nil
 }
 
-// storeFlag is the flag for a history.
+// storeFlag returns the flag for a history.
 func storeFlag(url *string) cli.Flag {
 	return &cli.StringFlag{
 		Name: "store", Value: "nights", Destination: url,

@@ -18,7 +18,7 @@ import (
 	"github.com/entrylab/entrylab/stubs/prove"
 )
 
-// unprovedFlag is the flag of a command that boots what it is given.
+// unprovedFlag returns the flag of a command that boots what it is given.
 func unprovedFlag(unproved *bool) cli.Flag {
 	return &cli.BoolFlag{
 		Name: "unproved", Destination: unproved,
@@ -94,7 +94,7 @@ func (e *env) layoutCommand() *cli.Command {
 	})
 }
 
-// offsets are those of what package layout declares.
+// offsets returns the offsets of the slots that package layout declares.
 func offsets() *table.Document {
 	t := &table.Table{Name: "slots", Head: []string{"slot", "offset", "hex"}}
 	for _, slots := range [][]asm.Slot{

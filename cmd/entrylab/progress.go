@@ -19,7 +19,7 @@ type progress struct {
 	shown bool
 }
 
-// progress is that of the command; one that was asked to be quiet shows none.
+// progress returns the command's progress; a command that was asked to be quiet shows none.
 func (e *env) progress() *progress {
 	terminal := e.stderr
 	if o, ok := e.stderr.(*output); ok {
@@ -35,7 +35,7 @@ func (e *env) progress() *progress {
 	return &progress{w: e.stderr, width: func() int { return widthOf(f) }}
 }
 
-// widthOf is the width of a terminal; one that does not tell has 80.
+// widthOf returns the width of a terminal; one that does not tell has 80.
 func widthOf(f *os.File) int {
 	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
 	if err != nil || size.Col == 0 {
@@ -61,8 +61,8 @@ func (p *progress) done() {
 	}
 }
 
-// fitted is the text in so many columns, cut with dots if it is longer. What would move
-// the cursor is shown as a question mark.
+// fitted returns the text in so many columns, cut with dots if it is longer. What would
+// move the cursor is shown as a question mark.
 func fitted(text string, most int) string {
 	text = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
@@ -77,7 +77,7 @@ func fitted(text string, most int) string {
 	return upTo(text, most-len(dots)) + dots[:max(0, min(len(dots), most))]
 }
 
-// upTo is as much of the beginning of a text as takes so many columns.
+// upTo returns as much of the beginning of a text as takes so many columns.
 func upTo(text string, most int) string {
 	for i, r := range text {
 		switch width.LookupRune(r).Kind() {

@@ -144,7 +144,7 @@ func (e *env) runProve(ctx context.Context, all, verbose bool, format string, ar
 	return status, e.print(d, format)
 }
 
-// claimsOf are every claim of a proof and the instructions that no path reaches or, if
+// claimsOf returns every claim of a proof and the instructions that no path reaches or, if
 // not all are asked for, what is not proved.
 func claimsOf(proof *prove.Proof, all bool) []string {
 	found := []string{}
@@ -163,7 +163,7 @@ func claimsOf(proof *prove.Proof, all bool) []string {
 	return found
 }
 
-// toProve are the variants of the names, the presets if there are none.
+// toProve returns the variants of the names, the presets if there are none.
 func toProve(ctx context.Context, all bool, names []string) ([]stubs.Variant, error) {
 	switch {
 	case all && len(names) > 0:

@@ -44,7 +44,7 @@ Examples:
 	}, func(ctx context.Context, args []string) (int, error) { return e.runReport(ctx, o, args) })
 }
 
-// mixedFlag is the flag of a command that reads results.
+// mixedFlag returns the flag of a command that reads results.
 func mixedFlag(mixed *bool) cli.Flag {
 	return &cli.BoolFlag{Name: "mixed", Usage: "use results of several machines in one comparison", Destination: mixed}
 }

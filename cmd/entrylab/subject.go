@@ -77,13 +77,14 @@ func kernelFile(subject string) (path, words string, ok bool) {
 	return path, strings.TrimSpace(words), strings.Contains(path, "/") && ext != ".s" && ext != ".asm"
 }
 
-// wordsFlag is the flag for words that each real kernel boots with.
+// wordsFlag returns the flag for words that each real kernel boots with.
 func wordsFlag(words *string) cli.Flag {
 	return &cli.StringFlag{Name: "append", Usage: "further `WORDS` for each Linux kernel's command line", Destination: words}
 }
 
-// counting is the engine for real kernels where the user leaves the choice: two kernels
-// cannot take turns in one boot, so only exact counts compare them.
+// counting chooses the engine for real kernels where the user leaves the choice, and
+// refuses one that the user has chosen if it cannot compare them: two kernels cannot take
+// turns in one boot, so only exact counts compare them.
 func (s subjects) counting(m *machineFlags) error {
 	if len(s.kernels) == 0 {
 		return nil

@@ -95,7 +95,7 @@ func (e *env) sweepKernels(ctx context.Context, o sweepOptions, args []string) (
 	return 0, e.print(sweep.Placements(list), o.format)
 }
 
-// sampling are the engines that sample cycles.
+// sampling returns the engines that sample cycles.
 func sampling() []engine.Engine {
 	return slices.DeleteFunc(engine.Measuring(), func(e engine.Engine) bool { return e.Kind != engine.Sampled })
 }

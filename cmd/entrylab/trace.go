@@ -30,7 +30,7 @@ type traceOptions struct {
 	words, format string
 }
 
-// traceFlags are those of commands that follow a call: QEMU steps it, under icount.
+// traceFlags returns the flags of commands that follow a call: QEMU steps it, under icount.
 func (o *traceOptions) traceFlags() []cli.Flag {
 	o.engine = string(vm.ICount)
 	flags := slices.DeleteFunc(o.flags(nil), func(f cli.Flag) bool { return f.Names()[0] == "engine" })
@@ -97,7 +97,7 @@ func (e *env) runTrace(ctx context.Context, o *traceOptions, args []string) (int
 	return 0, e.print(t.document(words, o.format), o.format)
 }
 
-// callWords are the words of a call: getppid's if there are none.
+// callWords returns the words of a call: getppid's if there are none.
 func callWords(args []string) []string {
 	if len(args) == 0 {
 		return []string{nullCall}
@@ -200,7 +200,7 @@ func (t *traced) head(call []string) table.Block {
 		t.name, strings.Join(call, " "), all.Instructions, all.Lines)
 }
 
-// document is the path: the functions it goes through first, then each instruction.
+// document returns the path: the functions it goes through first, then each instruction.
 func (t *traced) document(call []string, format string) *table.Document {
 	funcs, all := t.path.ByFunc()
 	c := table.ConfigOf(t.config)

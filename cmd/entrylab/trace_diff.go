@@ -93,7 +93,7 @@ func readTwo(ctx context.Context, a, b, words string) (two [2]subjects, err erro
 	return two, nil
 }
 
-// diffDocument is what changed, function by function, and then the steps.
+// diffDocument returns what changed, function by function, and then the steps.
 func diffDocument(both [2]*traced, call []string, pairs []trace.Pair) *table.Document {
 	c := table.ConfigOf(both[0].config)
 	d := &table.Document{Title: "entrylab diff -executed", Config: &c}

@@ -16,7 +16,7 @@ import (
 // proofs are those of the variants that are run whatever they say.
 type proofs map[string]record.Proof
 
-// proofOf is the outcome of a proof with the first thing that is wrong.
+// proofOf returns the outcome of a proof with the first thing that is wrong.
 func proofOf(p *prove.Proof) record.Proof {
 	failed := p.Failed()
 	if len(failed) == 0 {
@@ -27,7 +27,7 @@ func proofOf(p *prove.Proof) record.Proof {
 	return record.Proof(outcome + ": " + strings.Replace(claim, ": "+outcome+": ", ": ", 1))
 }
 
-// files are what tells of them in an image, whose guest prints it.
+// files returns what tells of the proofs in an image, whose guest prints it.
 func (p proofs) files() []initramfs.File {
 	if len(p) == 0 {
 		return nil
@@ -39,7 +39,7 @@ func (p proofs) files() []initramfs.File {
 	return []initramfs.File{{Name: wire.ProofsFile, Mode: 0o444, Data: wire.PrintProofs(list)}}
 }
 
-// lines are what stands above all else.
+// lines returns what stands above all else: the proofs' outcomes, a line for each variant.
 func (p proofs) lines() (all []string) {
 	for _, variant := range slices.Sorted(maps.Keys(p)) {
 		all = append(all, p[variant].Of(variant))

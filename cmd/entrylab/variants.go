@@ -45,7 +45,7 @@ Examples:
 	})
 }
 
-// allVariants are the presets and the axes.
+// allVariants returns the presets and the axes.
 func allVariants() *table.Document {
 	d := &table.Document{Title: "entrylab variants"}
 	d.Add(table.Block{Table: presetTable(stubs.Presets())}, table.Space, table.Line("The axes, the value of Linux 3.19 first:"))
@@ -62,7 +62,7 @@ func allVariants() *table.Document {
 	return d
 }
 
-// presetsOf are the presets of those names.
+// presetsOf returns the presets of those names.
 func presetsOf(names []string) (*table.Table, error) {
 	all := stubs.Presets()
 	var list []stubs.Preset
