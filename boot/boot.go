@@ -126,7 +126,7 @@ func enoughMemory(mib, archive int) error {
 // Bochs, where some of what it expects is different.
 const bochsWord = wire.EngineVariable + "=" + wire.EngineBochs
 
-// prepareFile is Prepare for a machine that boots one file with all in it.
+// prepareFile works like Prepare, but for a machine that boots one file with all in it.
 func prepareFile(ctx context.Context, c Config) (vm.Config, error) {
 	m := c.VM
 	if m.Engine == vm.Bochs {
@@ -264,7 +264,7 @@ func RunGuest(ctx context.Context, c Config, onLine func(string)) (*Run, error) 
 	return RunPrepared(ctx, m, onLine)
 }
 
-// RunPrepared is RunGuest with a machine that Prepare returned.
+// RunPrepared works like RunGuest, but with a machine that Prepare returned.
 func RunPrepared(ctx context.Context, m vm.Config, onLine func(string)) (*Run, error) {
 	var console bytes.Buffer
 	m.Console = &console

@@ -22,7 +22,7 @@ import (
 // some seconds, and prints some KiB.
 var hostLimits = bounded.Limits{Work: 2 * time.Minute, Output: 1 << 20}
 
-// HostProgram is the guest as a file for this host to execute; remove removes it.
+// HostProgram writes the guest to a file for this host to execute; remove removes it.
 func HostProgram() (path string, remove func(), err error) {
 	program, err := initramfs.Guest()
 	if err != nil {

@@ -20,8 +20,8 @@ var probed struct {
 	err  error
 }
 
-// ProbeKVM is the vm.Probe of this kernel: it boots an init of a few instructions
-// under KVM, through the oldest entry.
+// ProbeKVM implements vm.Probe by this kernel: it boots an init of a few instructions under
+// KVM, through the oldest entry.
 func ProbeKVM(ctx context.Context) error {
 	probed.Lock()
 	defer probed.Unlock()

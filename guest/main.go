@@ -194,7 +194,7 @@ func showCodes(k *control.Kernel, seen *screen.Screen) error {
 	return k.ScreenBits(nil, 0)
 }
 
-// steps is how many steps of much the same length the words ask for.
+// steps returns how many steps of much the same length the words ask for.
 func steps(c wire.Command, variants int) (n int) {
 	if c.Verify {
 		n += variants

@@ -128,9 +128,9 @@ func (v Axes) restoreRest() Block {
 	return nil
 }
 
-// saveRestCalled does as saveRest, inside a function: its return address is on top of the
-// stack before and after. A partial frame grows downwards, so the return address is moved.
-// Clobbers R11.
+// saveRestCalled works like saveRest, but inside a function: its return address is on top
+// of the stack before and after. A partial frame grows downwards, so the return address is
+// moved. Clobbers R11.
 func (v Axes) saveRestCalled() Block {
 	switch {
 	case v.Is(RegsPartial):

@@ -28,7 +28,7 @@ func loadArgs(regs *layout.PtRegs[Mem]) Block {
 	}
 }
 
-// loadArgsCX does as loadArgs, and loads RCX too, where Linux has it.
+// loadArgsCX works like loadArgs, and loads RCX too, where Linux has it.
 func loadArgsCX(regs *layout.PtRegs[Mem]) Block {
 	return Block{
 		MOVQ(regs.R10, R10),

@@ -119,14 +119,14 @@ type signedData struct {
 	Signers          []signerInfo  `asn1:"set"`
 }
 
-// tagged is content with the context-specific tag 0: of a type that is tagged explicitly
-// the whole encoding, else what is in it.
+// tagged returns content with the context-specific tag 0: of a type that is tagged
+// explicitly the whole encoding, else what is in it.
 func tagged(content []byte) asn1.RawValue {
 	return asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 0, IsCompound: true, Bytes: content}
 }
 
-// obsolete is an SpcLink with the text that stands where the name of a file once stood: a
-// file, [2] EXPLICIT, that is a BMPString, [0] IMPLICIT.
+// obsolete returns an SpcLink with the text that stands where the name of a file once
+// stood: a file, [2] EXPLICIT, that is a BMPString, [0] IMPLICIT.
 func obsolete() []byte {
 	var text []byte
 	for _, c := range "<<<Obsolete>>>" {

@@ -24,7 +24,7 @@ const (
 	resultsPath  = answerFolder + `\results.jsonl`
 )
 
-// utf16z is a text as firmware takes it, with a zero at its end.
+// utf16z returns a text as firmware takes it, with a zero at its end.
 func utf16z(s string) []byte {
 	var b []byte
 	for _, c := range utf16.Encode([]rune(s + "\x00")) {
@@ -51,7 +51,7 @@ func atItsPlace(r, tmp Reg) Block {
 	}
 }
 
-// Answers is the firmware's side of an answer: see EFI.
+// Answers returns the firmware's side of an answer: see EFI.
 func Answers() Program {
 	var (
 		systab = Fields[layout.EFISystemTable[Mem]](R12)

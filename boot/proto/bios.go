@@ -5,7 +5,7 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// BIOS is the entry point for code that comes from real mode: the loader of a disk
+// BIOS returns the entry point for code that comes from real mode: the loader of a disk
 // image (see Disk), and the setup code of a bzImage.
 func BIOS() Program {
 	var (

@@ -11,8 +11,8 @@ const bootsPath = answerFolder + `\boots.txt`
 // guidGlobalVariable is that of the firmware's own variables (UEFI Specification 2.10, 3.3).
 var guidGlobalVariable = guid{0x11d2_93ca_8be4_df61, 0x8c2b_0398_e000_0daa}
 
-// Boots is how firmware boots an image again and again, until it has as many answers
-// as the image wants: the data answer_boots, at most 999.
+// Boots returns the functions by which firmware boots an image again and again, until it
+// has as many answers as the image wants: the data answer_boots, at most 999.
 func Boots() Program {
 	var (
 		systab  = Fields[layout.EFISystemTable[Mem]](R12)

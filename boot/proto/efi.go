@@ -29,9 +29,9 @@ const (
 	efiCall = efiArg5 + 8 // what a function that efi_main calls needs for a call with five arguments
 )
 
-// EFI is the entry points for UEFI firmware: as a PE image, and by the handover of
-// a Linux boot loader. Both turn what the firmware says into a struct boot_params,
-// which linux_boot_info reads.
+// EFI returns the entry points for UEFI firmware: as a PE image, and by the handover of a
+// Linux boot loader. Both turn what the firmware says into a struct boot_params, which
+// linux_boot_info reads.
 func EFI() Program {
 	var (
 		systab = Fields[layout.EFISystemTable[Mem]](R12)

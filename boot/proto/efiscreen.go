@@ -10,7 +10,8 @@ var (
 	guidConsoleOutDevice = guid{0x11d2_8ca6_d3b3_6f2a, 0x4dc1_3f27_9000_b0b9}
 )
 
-// Screens is what the kernel has to know of the firmware's screens.
+// Screens returns the functions that find what the kernel has to know of the firmware's
+// screens.
 func Screens() Program {
 	var (
 		systab = Fields[layout.EFISystemTable[Mem]](R12)

@@ -195,7 +195,7 @@ const (
 	apicAddress        = 0xffff_f000 // in MSR_APIC_BASE; no PC has it above 4 GiB
 )
 
-// x2apic is the MSR of a register of the local APIC.
+// x2apic returns the MSR of a register of the local APIC.
 func x2apic(reg int) uint32 { return x86.APIC_BASE_MSR + uint32(reg)>>4 }
 
 // efiReadMSR stores an MSR. Its lower half is left in RAX. Clobbers RCX, RDX.

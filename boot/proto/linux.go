@@ -17,10 +17,9 @@ const (
 // params is the boot_params page that the kernel keeps.
 var params = Fields[layout.BootParams[Mem]](Sym("boot_params"))
 
-// Linux is the entry points of the Linux boot protocol, 32-bit and 64-bit. They
-// must be the first functions of the kernel. A loader may put the kernel
-// anywhere: it moves itself to the address it is linked for, and leaves an initramfs
-// where it is.
+// Linux returns the entry points of the Linux boot protocol, 32-bit and 64-bit. They must
+// be the first functions of the kernel. A loader may put the kernel anywhere: it moves
+// itself to the address it is linked for, and leaves an initramfs where it is.
 func Linux() Program {
 	// there returns a symbol of the kernel as it was loaded, EBX bytes above
 	// the address it is linked for.
@@ -236,7 +235,7 @@ stack.`,
 	)
 }
 
-// linuxBootInfo is the parser of boot_params, also for the EFI entry.
+// linuxBootInfo returns the parser of boot_params, also for the EFI entry.
 func linuxBootInfo() Func {
 	var (
 		given = Fields[layout.BootParams[Mem]](RBX)

@@ -39,7 +39,7 @@ const biosDataArea = 0x3e
 // loaderMark is in the loader's last 4 bytes: it shows that the whole loader is there.
 const loaderMark = 0x4c454e54
 
-// bootSector is the program in the medium's first sector, or in the boot image of a
+// bootSector returns the program in the medium's first sector, or in the boot image of a
 // CD. It reads the command line and the loader, of size bytes.
 func bootSector(m Medium, size int) Program {
 	stop := func(why string) Block {
@@ -126,11 +126,11 @@ const highStart = 1 << 20
 // initramfs.
 const roomBeside = 32
 
-// loader is the program after the command line. It asks the BIOS for the
-// memory map, checks that there is RAM for everything, copies the parts to their places
-// above 1 MiB, counts the boot, clears bss, and enters the kernel at its entry in 32-bit
-// protected mode. sector is the linked boot sector, whose functions it uses; parts ends
-// with a part of no sectors.
+// loader returns the program after the command line. It asks the BIOS for the memory map,
+// checks that there is RAM for everything, copies the parts to their places above 1 MiB,
+// counts the boot, clears bss, and enters the kernel at its entry in 32-bit protected mode.
+// sector is the linked boot sector, whose functions it uses; parts ends with a part of no
+// sectors.
 func loader(sector *Object, m Medium, parts []layout.DiskPart[uint64], c *DiskConfig) Program {
 	sectorBytes, bss := m.Sector, c.BSS
 	addr := func(name string) int {
@@ -300,9 +300,9 @@ they got in protected mode. IF becomes 0. Clobbers RAX, RCX.`,
 	}
 }
 
-// countBoot is the loader's function that counts the boots of a series on the medium, in a
-// sector of the loader: nothing can be written once the kernel has taken the machine from the
-// BIOS.
+// countBoot returns the loader's function that counts the boots of a series on the medium,
+// in a sector of the loader: nothing can be written once the kernel has taken the machine
+// from the BIOS.
 func countBoot(m Medium, boots, drive int, info *layout.BIOSInfo[Mem]) Func {
 	packet, count := Sym("count_packet"), Sym("count_sector")
 	transfer := func(function uint32) Block {

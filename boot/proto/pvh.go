@@ -6,9 +6,8 @@ import (
 	"github.com/entrylab/entrylab/gen/x86"
 )
 
-// PVH is the entry point of the PVH boot protocol (Xen
-// docs/misc/pvh.pandoc): what QEMU's -kernel takes from an ELF64 with the
-// note XEN_ELFNOTE_PHYS32_ENTRY.
+// PVH returns the entry point of the PVH boot protocol (Xen docs/misc/pvh.pandoc): what
+// QEMU's -kernel takes from an ELF64 with the note XEN_ELFNOTE_PHYS32_ENTRY.
 func PVH() Program {
 	var (
 		start = Fields[layout.HVMStartInfo[Mem]](RBX)
@@ -90,7 +89,7 @@ Fails by boot_fail.`,
 	return Program{Funcs: []Func{entry, parse}}
 }
 
-// LongMode is the code to which all 32-bit entries jump: startup_32 makes the page
+// LongMode returns the code to which all 32-bit entries jump: startup_32 makes the page
 // tables, switches to long mode and continues at startup_64 in the upper half.
 func LongMode() Program {
 	const (

@@ -42,7 +42,7 @@ func realStop(why string) Block {
 	return Block{LEAL(Str(cannotBoot+why+"\r\n"), RSI), JMP("loader_stop")}
 }
 
-// realData is the data of the functions below.
+// realData returns the data of the functions below.
 func realData() []Data {
 	return []Data{
 		DATA("real_gdt", uint64(0), uint64(x86.SegKernel32Code), uint64(x86.SegKernelData)),

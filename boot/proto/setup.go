@@ -81,7 +81,7 @@ var (
 	setupCmdLinePtr  = Abs(0x228)
 )
 
-// setup is the real-mode code of a bzImage; entry is the physical address of
+// setup returns the real-mode code of a bzImage; entry is the physical address of
 // bios_start.
 func setup(entry uint64) Program {
 	info := Fields[layout.BIOSInfo[Mem]](Sym("bios_info"))

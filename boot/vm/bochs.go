@@ -137,9 +137,9 @@ func (c *Config) bochsCommandLine() string {
 // bochsShutdown is what Bochs prints when the kernel has ended the machine.
 const bochsShutdown = "shutdown requested"
 
-// bootBochs is boot for Bochs: it runs the machine to its end. Bochs has no
-// exit code for a guest; that it ended at the shutdown port is the second sign
-// in addition to the log's last line.
+// bootBochs works like boot, but for Bochs: it runs the machine to its end. Bochs has no
+// exit code for a guest; that it ended at the shutdown port is the second sign in addition
+// to the log's last line.
 func bootBochs(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)

@@ -31,8 +31,8 @@ const (
 	maxIdleCounted = 10 * time.Second
 )
 
-// rate is how many instructions the engine executes at least in a second of CPU time at
-// Speed 1 (package work): a third of the slowest rate that was seen.
+// rate returns how many instructions the engine executes at least in a second of CPU time
+// at Speed 1 (package work): a third of the slowest rate that was seen.
 func (e Engine) rate() float64 {
 	if e == Bochs {
 		return 8e6
@@ -237,7 +237,7 @@ func (c *counter) latest() count {
 // send fails only if QEMU is gone, which others report.
 func (c *counter) send(text string) { _, _ = c.qmp.WriteString(text + "\n") }
 
-// qmpChannel is QEMU's machine protocol on an inherited socket.
+// qmpChannel returns the options that put QEMU's machine protocol on an inherited socket.
 func qmpChannel(fd int) channels {
 	return channels{"-chardev", fmt.Sprintf("socket,id=qmp,fd=%d", fd), "-mon", "chardev=qmp,mode=control"}
 }

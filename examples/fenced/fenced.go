@@ -17,8 +17,8 @@ import (
 	"github.com/entrylab/entrylab/stubs/prove"
 )
 
-// fenced is Linux 4.1's path with a fence behind SWAPGS, so that nothing runs
-// ahead with the user's GS.
+// fenced returns Linux 4.1's path with a fence behind SWAPGS, so that nothing runs ahead
+// with the user's GS.
 func fenced() (stubs.Variant, error) {
 	n, err := stubs.ParseVariant("linux-4.1")
 	v, gs := n.Axes, Fields[layout.PerCPU[Mem]](GS)

@@ -48,8 +48,8 @@ func enterSpecCtrl() Block {
 // RDX.
 func leaveSpecCtrl() Block { return ifSpecCtrl(writeSpecCtrl(x86.SPEC_CTRL_IBRS)) }
 
-// enterSpecCtrlParanoid does as enterSpecCtrl, at an entry from anywhere. It leaves the
-// value of the MSR, whose upper half is reserved, in saved; regs is the frame.
+// enterSpecCtrlParanoid works like enterSpecCtrl, but at an entry from anywhere. It leaves
+// the value of the MSR, whose upper half is reserved, in saved; regs is the frame.
 func enterSpecCtrlParanoid(saved Reg, regs *layout.PtRegs[Mem]) Block {
 	return ifSpecCtrl(
 		MOVL(x86.MSR_IA32_SPEC_CTRL, RCX),

@@ -84,7 +84,7 @@ func (id identity) explaining() (events [layout.CountedEvents]uint64, ok bool) {
 	return events, false
 }
 
-// cpuIdentity is that of the core that runs this.
+// cpuIdentity returns the identity of the core that runs this.
 func cpuIdentity() identity {
 	m := Machine()
 	id := identity{vendor: m.Vendor, signature: uint32(m.Signature)}

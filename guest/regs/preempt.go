@@ -77,7 +77,7 @@ func preempt(p, scratch *peer, n uint64) (ticks int64, counts Counts, err error)
 	return int64(with - alone), counts, nil
 }
 
-// Stats are the kernel's counts since boot.
+// Stats returns the kernel's counts since boot.
 func Stats() (layout.Stats[layout.Word], error) {
 	var s layout.Stats[layout.Word]
 	if _, _, errno := syscall.RawSyscall(layout.SysStats, uintptr(unsafe.Pointer(&s)), 0, 0); errno != 0 {

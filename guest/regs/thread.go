@@ -67,7 +67,7 @@ func NewThread(m *Memory, fsWord layout.Word) *Thread {
 	return t
 }
 
-// fsBase is t's FS base.
+// fsBase returns t's FS base.
 func (t *Thread) fsBase() uintptr { return uintptr(unsafe.Pointer(&t.tls[4])) }
 
 // program is a function in assembly that a raw thread can run.
@@ -123,7 +123,7 @@ func (t *Thread) Owns(sp layout.Word) bool {
 	return low <= sp && sp <= low+8*layout.Word(len(t.stack))
 }
 
-// Exited is a word that becomes 1 when t has ended.
+// Exited returns a word that becomes 1 when t has ended.
 func (t *Thread) Exited() *layout.Word { return t.exited }
 
 // Wait waits until t has ended, for at most limit.

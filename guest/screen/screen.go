@@ -104,7 +104,7 @@ func (s *Screen) Answer() {
 	}
 }
 
-// verdict are the lines about the checks.
+// verdict returns the lines about the checks.
 func (s *Screen) verdict() []string {
 	end := "entrylab: "
 	if s.series.Boots > 1 {

@@ -131,7 +131,7 @@ func variants(all []*boot) []string {
 // row is a row of the table.
 const row = "%-17s %-20s %9s  %s"
 
-// sampled is the table of boots.
+// sampled returns the table of figures that boots have sampled.
 func sampled(all []*boot) []string {
 	names := variants(all)
 	lines := []string{fmt.Sprintf(row, "operation", "variant", "cycles", "difference (95 % interval)")}
@@ -158,7 +158,7 @@ func sampled(all []*boot) []string {
 	return lines
 }
 
-// counted is the table of figures in ticks.
+// counted returns the table of figures in ticks.
 func counted(all []wire.Measure) []string {
 	lines := []string{fmt.Sprintf(row, "operation", "variant", "ticks", "difference")}
 	for _, op := range operations {

@@ -150,7 +150,7 @@ func (fx *fixture) wantFrame(c *regs.Context, i int) layout.PtRegs[layout.Word] 
 	return want
 }
 
-// wantFrame is the frame that SYSCALL's entries build.
+// wantFrame returns the frame that SYSCALL's entries build.
 func wantFrame(c *regs.Context, i int) layout.PtRegs[layout.Word] {
 	in := &c.In
 	back := regs.Address(i, regs.Syscall) + regs.SyscallSize

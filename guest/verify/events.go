@@ -14,9 +14,9 @@ import (
 	"github.com/entrylab/entrylab/guest/regs"
 )
 
-// eventWords are the words on which a data breakpoint is put: words of the per-CPU area,
-// by their offsets, that entry paths use and #DB's own handler does not. A breakpoint on
-// a word that a CPU itself pushes ends QEMU 7.2.
+// eventWords returns the words on which a data breakpoint is put: words of the per-CPU
+// area, by their offsets, that entry paths use and #DB's own handler does not. A breakpoint
+// on a word that a CPU itself pushes ends QEMU 7.2.
 func eventWords() []layout.Word {
 	var area layout.PerCPU[layout.Word]
 	return []layout.Word{
@@ -250,7 +250,7 @@ func (a *arrivals) lose(format string, args ...any) {
 	a.lost = append(a.lost, fmt.Sprintf(format, args...))
 }
 
-// event is layout.SysEvent.
+// event makes the call layout.SysEvent.
 func event(at layout.Word, kind int) (uintptr, syscall.Errno) {
 	counts, _, errno := syscall.RawSyscall(layout.SysEvent, uintptr(at), uintptr(kind), 0)
 	return counts, errno

@@ -75,7 +75,7 @@ func (r *readings) found(reader, state int, at uint64, nmi bool, want, got layou
 	r.p.Reading(wire.Reading{Variant: r.fx.variant.Name, Reader: reader, State: state, NMI: n, At: at, Want: uint64(want), Got: uint64(got)})
 }
 
-// read is a call of lane i that asks the readers about a thread.
+// read returns a call of lane i that asks the readers about a thread.
 func (fx *fixture) read(i int, tid uint64) (*regs.Context, *layout.Readings[layout.Word]) {
 	words := fx.mem.Words(int(unsafe.Sizeof(layout.Readings[layout.Word]{}) / 8))
 	return fx.call(i, layout.SysReadings, tid, uint64(address(words))), (*layout.Readings[layout.Word])(unsafe.Pointer(unsafe.SliceData(words)))
@@ -249,7 +249,7 @@ func (r *readings) stopped() error {
 	return nil
 }
 
-// makeEvent is layout.SysEvent by the software interrupt, so that SYSCALL's paths are
+// makeEvent returns layout.SysEvent by the software interrupt, so that SYSCALL's paths are
 // run by the call under test alone.
 func (fx *fixture) makeEvent(at uint64, kind int) *regs.Context {
 	c := lower(fx.call(0, layout.SysEvent, at, uint64(kind)), ofInt)

@@ -46,7 +46,7 @@ func (fx *fixture) userEnd() layout.Word {
 	return fiveLevels
 }
 
-// catch is regs.Catch whose error is a lines.Harness.
+// catch works like regs.Catch, but with an error that is a lines.Harness.
 func catch(sig syscall.Signal, a regs.Action) (restore func(), err error) {
 	restore, err = regs.Catch(sig, a)
 	if err != nil {

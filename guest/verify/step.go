@@ -111,7 +111,7 @@ func checkRF(fx *fixture) error {
 	return nil
 }
 
-// stats is a call that fills the kernel's counts.
+// stats returns a call that fills the kernel's counts.
 func (fx *fixture) stats() (*regs.Context, *layout.Stats[layout.Word]) {
 	words := fx.mem.Words(int(unsafe.Sizeof(layout.Stats[layout.Word]{}) / 8))
 	return fx.call(0, layout.SysStats, uint64(address(words))), (*layout.Stats[layout.Word])(unsafe.Pointer(unsafe.SliceData(words)))
@@ -121,7 +121,7 @@ func (fx *fixture) stats() (*regs.Context, *layout.Stats[layout.Word]) {
 // changed as IRETQ does.
 func looksAtFrame(fx *fixture) bool { return fx.variant.Info.LooksAtFrame != 0 }
 
-// afterChange is where it traps after a call whose handler has set TF.
+// afterChange returns where a step traps after a call whose handler has set TF.
 func afterChange(fx *fixture) stepEnd {
 	switch {
 	case fx.keeps:
@@ -132,5 +132,5 @@ func afterChange(fx *fixture) stepEnd {
 	return stepSomewhere
 }
 
-// afterFrame is where it traps after a return to a frame that no call has built.
+// afterFrame returns where a step traps after a return to a frame that no call has built.
 func afterFrame(*fixture) stepEnd { return stepAfter }

@@ -100,8 +100,8 @@ func checkYield(fx *fixture) error {
 	return fx.kept(1, others, zero)
 }
 
-// checkSpaces is checkYield with a second thread whose first call gives it its own
-// address space.
+// checkSpaces works like checkYield, but with a second thread whose first call gives it its
+// own address space.
 func checkSpaces(fx *fixture) error {
 	mine := fx.repeated(rounds, 0, syscall.SYS_SCHED_YIELD)
 	others := append(fx.repeated(1, 1, layout.SysOwnMM), fx.repeated(rounds, 1, syscall.SYS_SCHED_YIELD)...)

@@ -79,7 +79,7 @@ const (
 	stepAfter                    // after it, as after IRETQ
 )
 
-// afterCall is where it traps after an ordinary call.
+// afterCall returns where a step traps after an ordinary call.
 func (fx *fixture) afterCall() stepEnd {
 	switch {
 	case fx.keeps:

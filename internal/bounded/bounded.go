@@ -71,8 +71,8 @@ func (k Kind) check(f *os.File) error {
 	return nil
 }
 
-// open is os.Open with a context: opening waits for the other end of a named pipe and for
-// the carrier of a serial line.
+// open opens a file as os.Open does, until ctx ends: opening waits for the other end of a
+// named pipe and for the carrier of a serial line.
 func open(ctx context.Context, path string) (*os.File, error) {
 	if info, err := os.Stat(path); err != nil || info.Mode().IsRegular() {
 		return os.Open(path)

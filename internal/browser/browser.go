@@ -22,7 +22,7 @@ import (
 // widths are the widths of a phone, a tablet and a desktop, in pixels.
 var widths = []int{390, 800, 1400}
 
-// chromium is the browser.
+// chromium returns the path of the browser, and skips or fails the test without one.
 func chromium(t *testing.T) string {
 	t.Helper()
 	for _, other := range []string{"chromium-browser", "google-chrome"} {

@@ -146,7 +146,7 @@ var ErrEnded = errors.New("the machine ended under the debugger")
 // next Continue.
 func (s *Stub) Step() error { return s.run("s") }
 
-// WriteStep is WriteWords and Step at once.
+// WriteStep does WriteWords and Step at once.
 func (s *Stub) WriteStep(addrs, words []uint64) error { return s.run("s", writes(addrs, words)...) }
 
 // Continue lets the machine run until a breakpoint.
@@ -261,7 +261,7 @@ func (s *Stub) Registers() (Registers, error) {
 	return r, err
 }
 
-// RegistersWords is Registers and Words at once.
+// RegistersWords does Registers and Words at once.
 func (s *Stub) RegistersWords(addrs []uint64) (r Registers, words []uint64, err error) {
 	packets := append([]string{"g"}, reads(addrs)...)
 	answers, err := s.together(packets...)
@@ -399,7 +399,7 @@ func (s *Stub) Words(addrs []uint64) ([]uint64, error) {
 // WriteWords writes words at addresses.
 func (s *Stub) WriteWords(addrs, words []uint64) error { return s.order(writes(addrs, words)...) }
 
-// reads are the packets that read words; those that follow each other are read at once.
+// reads returns the packets that read words; those that follow each other are read at once.
 func reads(addrs []uint64) (packets []string) {
 	for _, run := range runs(addrs) {
 		packets = append(packets, fmt.Sprintf("m%x,%x", run[0], 8*len(run)))
@@ -407,7 +407,7 @@ func reads(addrs []uint64) (packets []string) {
 	return packets
 }
 
-// wordsOf are the words that they are answered by.
+// wordsOf returns the words with which the stub answers the packets of reads.
 func wordsOf(packets, answers []string) (words []uint64, err error) {
 	for i, answer := range answers {
 		b, err := hex.DecodeString(answer)
@@ -421,7 +421,7 @@ func wordsOf(packets, answers []string) (words []uint64, err error) {
 	return words, nil
 }
 
-// writes are the packets that write words.
+// writes returns the packets that write words.
 func writes(addrs, words []uint64) (packets []string) {
 	for _, run := range runs(addrs) {
 		var b []byte

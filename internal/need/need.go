@@ -52,7 +52,7 @@ func Tool(t testing.TB, name string) string {
 	return path
 }
 
-// QEMU is Tool for QEMU, with which most tests boot machines.
+// QEMU asks, as Tool does, for QEMU, with which most tests boot machines.
 func QEMU(t testing.TB) {
 	t.Helper()
 	Tool(t, "qemu-system-x86_64")

@@ -70,8 +70,8 @@ func Watch(pid int, limit time.Duration, done <-chan struct{}) error {
 	}
 }
 
-// Run is cmd.Run, but kills a program that has worked or slept longer than the limit; the
-// error then wraps ErrHangs.
+// Run runs a program as cmd.Run does, but kills one that has worked or slept longer than
+// the limit; the error then wraps ErrHangs.
 func Run(cmd *exec.Cmd, limit time.Duration) error {
 	if err := cmd.Start(); err != nil {
 		return err
@@ -92,11 +92,11 @@ func Run(cmd *exec.Cmd, limit time.Duration) error {
 	return err
 }
 
-// After is time.After for waiting until this host has done something. It counts turns, so
-// that a time in which this process had no CPU counts as one turn.
+// After works like time.After, but for waiting until this host has done something. It
+// counts turns, so that a time in which this process had no CPU counts as one turn.
 func After(d time.Duration) <-chan struct{} { return AfterExit(0, d) }
 
-// AfterExit is After, counted from the end of a process.
+// AfterExit works like After, counted from the end of a process.
 func AfterExit(pid int, d time.Duration) <-chan struct{} {
 	const turn = 20 * time.Millisecond
 	done := make(chan struct{})

@@ -366,8 +366,8 @@ func (m *machine) check(st *state, kind claimKind, n uint8, of *function, holds 
 	return m.checkThat(st, kind, n, of, holds, nowhere, got)
 }
 
-// checkThat does as check, for a claim that holds where a predicate on words does. The
-// predicate nowhere stands for a failure that does not depend on words.
+// checkThat works like check, but for a claim that holds where a predicate on words does.
+// The predicate nowhere stands for a failure that does not depend on words.
 func (m *machine) checkThat(st *state, kind claimKind, n uint8, of *function, holds bool, goal predicate, got func() (got, want string, from *origin)) bool {
 	if holds {
 		m.holds(st, kind, n, of)
@@ -406,7 +406,7 @@ func (m *machine) holds(st *state, kind claimKind, n uint8, of *function) {
 	m.holdsAs(st, kind, n, of, value{})
 }
 
-// holdsAs does as holds, for a word that has the wanted value.
+// holdsAs works like holds, but for a word that has the wanted value.
 func (m *machine) holdsAs(st *state, kind claimKind, n uint8, of *function, want value) {
 	if m.quick {
 		return
@@ -423,8 +423,8 @@ func (m *machine) fails(st *state, outcome Outcome, key claimKey, got, want stri
 	m.failsOn(st, outcome, key, nowhere, got, want, from)
 }
 
-// failsOn does as fails, for a claim that holds where a predicate does. A refuted claim has
-// an input that shows it; without one the claim is undecided.
+// failsOn works like fails, but for a claim that holds where a predicate does. A refuted
+// claim has an input that shows it; without one the claim is undecided.
 func (m *machine) failsOn(st *state, outcome Outcome, key claimKey, goal predicate, got, want string, from *origin) {
 	m.lost = m.lost || st.widened
 	if !m.failed {

@@ -146,7 +146,7 @@ func (m *machine) touches(st *state, addr value, what string, open bool) bool {
 	return m.touchesFrom(st, addr, what, open, nil)
 }
 
-// touchesFrom does as touches, and names the instruction that is the cause.
+// touchesFrom works like touches, and names the instruction that is the cause.
 func (m *machine) touchesFrom(st *state, addr value, what string, open bool, from *origin) bool {
 	outcome := Refuted
 	if open {

@@ -257,8 +257,8 @@ func (o *oracle) storeAt(sh *shadow, addr bv, op operand, width int, v bv) {
 
 func low2(text string, width int) string { return fmt.Sprintf("((_ extract %d 0) %s)", width-1, text) }
 
-// fill does as put, for a word in memory; of a frame's slot it notes whether the value
-// changes.
+// fill works like put, but for a word in memory; of a frame's slot it notes whether the
+// value changes.
 func (o *oracle) fill(sh *shadow, w *bv, from, width int, v bv) {
 	old := *w
 	o.put(w, from, width, v)

@@ -66,7 +66,7 @@ func (m *machine) decide(st *state, in *inst, taken func(*state, bool)) bool {
 	return m.decideOn(st, p, inverted, taken)
 }
 
-// decideOn does as decide, for a predicate or, if inverted, its opposite.
+// decideOn works like decide, but for a predicate or, if inverted, its opposite.
 func (m *machine) decideOn(st *state, p predicate, inverted bool, taken func(*state, bool)) bool {
 	if p.kind == undecided {
 		// The proof does not follow the flag: both ways are open and teach nothing.

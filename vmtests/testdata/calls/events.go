@@ -16,7 +16,7 @@ const (
 	oneShot = 1 << 30
 )
 
-// events is eventfd, epoll and poll.
+// events runs eventfd, epoll and poll.
 func events() {
 	counters()
 	epoll()
@@ -276,7 +276,7 @@ func poll() {
 	try("ppoll time", syscall.SYS_PPOLL, nul, 0, addr(&wait), nul, 0)
 }
 
-// signals is what they do to calls that sleep.
+// signals shows what signals do to calls that sleep.
 func signals() {
 	say("signals")
 	got := make(chan os.Signal, 5)

@@ -15,7 +15,7 @@ import (
 	"unsafe"
 )
 
-// files is reading: what a program can do with the tree that the test packs.
+// files reads: it does what a program can do with the tree that the test packs.
 func files() {
 	byName()
 	descriptors()
@@ -229,7 +229,7 @@ func devices() {
 	say("copy", copied, err)
 }
 
-// writing is to the standard output, which the test reads.
+// writing writes to the standard output, which the test reads.
 func writing() {
 	w := bufio.NewWriter(os.Stdout)
 	for i := range 300 {

@@ -8,7 +8,7 @@ import (
 
 const sysMemfdCreate = 319
 
-// memfds is files in memory.
+// memfds runs the calls about files in memory.
 func memfds() {
 	for _, flags := range []uintptr{1 << 5, 1 << 30} {
 		try(fmt.Sprintf("flags %#x", flags), sysMemfdCreate, cstring("x"), flags)

@@ -14,7 +14,7 @@ const (
 	sysMlock2 = 325
 )
 
-// memory is what is said of pages and done with them; that of areas is in the
+// memory runs the calls that ask about pages and act on them; those about areas are in the
 // program memory.
 func memory() {
 	locks()

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// pipes is pipes, through the runtime's poller and without.
+// pipes runs pipes, through the runtime's poller and without.
 func pipes() {
 	r, w, err := os.Pipe()
 	say("pipe", err)
@@ -122,7 +122,7 @@ func pipes() {
 	pipeSizes()
 }
 
-// many is as many descriptors as there can be: a new process has 1024.
+// many opens as many descriptors as there can be: a new process has 1024.
 func many() {
 	fill := func() (n int) {
 		for ; ; n++ {

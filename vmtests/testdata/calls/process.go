@@ -6,7 +6,7 @@ import (
 	"syscall"
 )
 
-// process is what a process asks about its place among others and about how it is
+// process runs what a process asks about its place among others and about how it is
 // scheduled. It is PID 1, leads its group and session, and has no children.
 func process() {
 	call(syscall.SYS_SETSID) // where it does not yet
@@ -177,8 +177,8 @@ func niceness() {
 // registrations is MEMBARRIER_CMD_GET_REGISTRATIONS, of Linux 6.3.
 const registrations = 1 << 9
 
-// newer is what the Linux that the golden files are of does not have; this one's
-// is by the manual pages.
+// newer runs the calls that the Linux of the golden files does not have; what they answer
+// here is by the manual pages.
 func newer() {
 	all, errno := call(sysMembarrier, 0, 0)
 	say("membarrier", all&registrations, errno)
@@ -210,7 +210,7 @@ func membarriers() {
 	try("none", sysMembarrier, 1<<31, 0)
 }
 
-// options is prctl but for what differs between releases.
+// options runs prctl, but for what differs between releases.
 func options() {
 	prctl := func(args ...uintptr) { try(fmt.Sprint("prctl ", args), syscall.SYS_PRCTL, args...) }
 	var v int32

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// cstring is the address of a path for a call.
+// cstring returns the address of a path for a call.
 func cstring(s string) uintptr { return addr(&append([]byte(s), 0)[0]) }
 
 // Calls that package syscall has no number for.
@@ -28,7 +28,7 @@ var paths = []string{
 	strings.Repeat("a", 256), strings.Repeat("a/", 3000),
 }
 
-// readonly is what a file system that cannot be written answers.
+// readonly shows what a file system that cannot be written answers.
 func readonly() {
 	for _, flags := range []int{os.O_RDWR, os.O_WRONLY, os.O_TRUNC, os.O_CREATE, os.O_RDWR | os.O_CREATE | os.O_EXCL, 0o20200000 | os.O_RDWR, 0o20200000, 0o20000000 | os.O_RDWR} {
 		for _, path := range []string{"/etc/motd", "/etc", "/link", "/new", "/no/new", "/dev/null"} {
@@ -45,7 +45,7 @@ func readonly() {
 	byDescriptor()
 }
 
-// names is the calls that make and remove names.
+// names runs the calls that make and remove names.
 func names() {
 	a, x, motd := cstring("a"), cstring("/x"), cstring("/etc/motd")
 	for _, p := range paths {
@@ -130,7 +130,7 @@ func names() {
 	syscall.Close(file)
 }
 
-// fileAttributes is the calls that change what is known of a file.
+// fileAttributes runs the calls that change what is known of a file.
 func fileAttributes() {
 	motd := cstring("/etc/motd")
 	try("truncate -1", syscall.SYS_TRUNCATE, motd, ^uintptr(0))
@@ -157,7 +157,7 @@ func fileAttributes() {
 	}
 }
 
-// byDescriptor is the calls that change an open file.
+// byDescriptor runs the calls that change an open file.
 func byDescriptor() {
 	motd, _ := syscall.Open("/etc/motd", 0, 0)
 	etc, _ := syscall.Open("/etc", 0, 0)

@@ -6,7 +6,7 @@ import (
 	"syscall"
 )
 
-// status is what is asked of files and descriptors without reading.
+// status runs what asks about files and descriptors without reading.
 func status() {
 	statxs()
 	statfss()

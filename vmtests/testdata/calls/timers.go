@@ -15,11 +15,11 @@ const (
 // itimerspec is struct itimerspec; with us for ns, struct itimerval.
 type itimerspec struct{ interval, value syscall.Timespec }
 
-// about is what is left of a time, in 10 s.
+// about returns what is left of a time, in 10 s.
 func about(ts syscall.Timespec) int64 { return (ts.Sec + 5) / 10 }
 
-// timers is what clocks and timers refuse, and what they say when they are not set.
-// Go's signals are not disturbed: nothing here expires with one.
+// timers shows what clocks and timers refuse, and what they say when they are not set. Go's
+// signals are not disturbed: nothing here expires with one.
 func timers() {
 	clocks()
 	intervals()

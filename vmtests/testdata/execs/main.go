@@ -50,7 +50,7 @@ func main() {
 	os.Exit(failed)
 }
 
-// child is what a started program does.
+// child does what a started program does.
 func child(what string, args []string) int {
 	switch what {
 	case "echo":

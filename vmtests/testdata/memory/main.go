@@ -113,7 +113,7 @@ func mremap(addr, size, newSize, flags, newAddr uintptr) (uintptr, syscall.Errno
 	return call(syscall.SYS_MREMAP, addr, size, newSize, flags, newAddr)
 }
 
-// at is the byte at an address that mmap returned.
+// at returns the byte at an address that mmap returned.
 func at(addr uintptr) *byte { return *(**byte)(unsafe.Pointer(&addr)) }
 
 // touch runs an access and reports whether it faulted at addr.
