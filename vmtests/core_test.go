@@ -32,12 +32,7 @@ func TestCore(t *testing.T) {
 			t.Errorf("not found:\n%s", console)
 		}
 	})
-	if *allPrograms {
-		t.Run("Linux", func(t *testing.T) {
-			t.Parallel()
-			foreignLinux(t, path, "")
-		})
-	}
+	onLinux(t, path)
 }
 
 // TestPanicUser: the dump of a panic in a call's handler shows where ring 3 was left, as far as

@@ -156,9 +156,21 @@ func onHost(t *testing.T, path string) {
 	})
 }
 
-// foreignLinux boots Linux on the CPU, if one is named, with the program as init.
+// onLinux runs the program as init of the pinned Linux, with -programs.
+func onLinux(t *testing.T, path string) {
+	if !*allPrograms {
+		return
+	}
+	t.Run("Linux", func(t *testing.T) {
+		t.Parallel()
+		foreignLinux(t, path, "")
+	})
+}
+
+// foreignLinux boots Linux on the CPU, if one is named, with the program as init, which finds
+// /proc and /dev as here.
 func foreignLinux(t *testing.T, path, cpu string) {
-	data, err := boot.Initramfs(t.Context(), path)
+	data, err := boot.Initramfs(t.Context(), program(t, "mounted"), fileOf(t, path, "program"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,6 +39,7 @@ func TestProcesses(t *testing.T) {
 	t.Parallel()
 	path := cProgram(t, "processes")
 	onHost(t, path)
+	onLinux(t, path)
 	for _, v := range processVariants(t) {
 		t.Run(v.Name, func(t *testing.T) {
 			t.Parallel()
@@ -128,12 +129,7 @@ func TestExecs(t *testing.T) {
 		})
 	}
 	onHost(t, path)
-	if *allPrograms {
-		t.Run("Linux", func(t *testing.T) {
-			t.Parallel()
-			foreignLinux(t, path, "")
-		})
-	}
+	onLinux(t, path)
 }
 
 // script is what a shell can do here: everything but to write files.

@@ -31,6 +31,7 @@ func TestProcFiles(t *testing.T) {
 			t.Errorf("%v\n%s", err, out)
 		}
 	})
+	onLinux(t, path)
 	for _, v := range processVariants(t) {
 		t.Run(v.Name, func(t *testing.T) {
 			t.Parallel()
@@ -61,6 +62,7 @@ func TestPtrace(t *testing.T) {
 	t.Parallel()
 	path := cProgram(t, "ptrace")
 	onHost(t, path)
+	onLinux(t, path)
 	for _, v := range processVariants(t) {
 		t.Run(v.Name, func(t *testing.T) {
 			t.Parallel()
@@ -77,12 +79,7 @@ func TestPtraceCalls(t *testing.T) {
 	t.Parallel()
 	path := cProgram(t, "ptrace_calls")
 	onHost(t, path)
-	if *allPrograms {
-		t.Run("Linux", func(t *testing.T) {
-			t.Parallel()
-			foreignLinux(t, path, "")
-		})
-	}
+	onLinux(t, path)
 	for _, v := range append(processVariants(t), variant(t, "linux-4.1")) {
 		t.Run(v.Name, func(t *testing.T) {
 			t.Parallel()
