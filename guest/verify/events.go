@@ -114,7 +114,7 @@ func (a *arrivals) all() error {
 		}
 	}
 	if a.fx.variant.Info.FRED != 0 {
-		return nil // what MOV SS holds back does not outlast FRED's delivery
+		return nil // Bochs, the one emulator of FRED, drops what MOV SS holds back
 	}
 	return a.held()
 }

@@ -44,7 +44,8 @@ var (
 		{"#GP elsewhere than at IRETQ", "no other instruction can raise it but SYSRETQ, which no preset lets come to one; where it comes is a path of its own"},
 	}
 	notByFRED = []Undelivered{
-		{kindHeld + " with FRED", "the delivery of the event behind MOV SS drops it"},
+		{kindHeld + " with FRED", "Bochs drops it when it delivers the event of the instruction behind MOV SS"},
+		{kindMC + ", " + kindWork + " with FRED", "QEMU could make them, and its CPU has no FRED"},
 		{"events in asm_fred_entrypoint_kernel", "each begins with a #DB in ring 0, which arrives there itself"},
 	}
 	notByGuest = []Undelivered{
