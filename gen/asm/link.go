@@ -75,7 +75,8 @@ const (
 // It defines __text_start, __text_end and their like for each section,
 // __kernel_end, __GROUP_start and __GROUP_end for each group, and __ex_table
 // to __ex_table_end: pairs of the address of an instruction marked with Fault
-// and the address at which to continue, sorted by the former.
+// and the address at which to continue, sorted by the former; and __return_sites
+// to __return_sites_end (Func.ReturnSites).
 func Link(p Program, addr, physBase uint64) (*Object, error) {
 	rep := newReport()
 	a := newAssembler(rep)
