@@ -49,7 +49,7 @@ const (
 	loadExtra   = "R15=r15 R14=r14 R13=r13 R12=r12 RBP=bp RBX=bx"
 )
 
-// deviations are all the differences that were found.
+// deviations returns all the differences that were found.
 func deviations() []deviation {
 	of319, of4, of612 := presetsOf("linux-3.19", "heukelum"), presetsOf("linux-4."), presetsOf("linux-6.12")
 	ofLazy := slices.Concat(of319, of4)

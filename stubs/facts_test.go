@@ -94,7 +94,7 @@ func partOf(t *testing.T, obj *Object, f Fact) []Row {
 	return l.Rows[from:to]
 }
 
-// firstSlot is where the pushes and pops of a part begin, if they are on the frame.
+// firstSlot returns where the pushes and pops of a part begin, if they are on the frame.
 func firstSlot(f Fact) (pushed, popped layout.Slot) {
 	switch {
 	case f.From != "":

@@ -13,7 +13,7 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// BenchmarkFirstByte is the time from starting QEMU to the first byte that a
+// BenchmarkFirstByte measures the time from starting QEMU to the first byte that a
 // hello-world in Go writes.
 func BenchmarkFirstByte(b *testing.B) {
 	hello := program(b, "hello")

@@ -27,7 +27,7 @@ var callParts = []string{"files", "readonly", "events", "pipes", "selects", "des
 // newerPart is the one that the golden files' Linux cannot run.
 const newerPart = "newer"
 
-// tree is what the program calls looks at, beside itself as init.
+// tree returns what the program calls looks at, beside itself as init.
 func tree() []cpio.Record {
 	var big bytes.Buffer
 	for i := range 9000 {
@@ -70,7 +70,7 @@ func archive(t *testing.T, records ...cpio.Record) []byte {
 	return b.Bytes()
 }
 
-// initRecord is the program at path as init.
+// initRecord returns the program at path as init.
 func initRecord(t *testing.T, path string) cpio.Record {
 	t.Helper()
 	program, err := os.ReadFile(path)
@@ -178,8 +178,8 @@ func callsOnLinux(t *testing.T) map[string]string {
 	return outputs
 }
 
-// linuxArchive is the tree below /tree and the program onlinux as init. Linux
-// unpacks nothing into a directory that has not come before.
+// linuxArchive returns the tree below /tree and the program onlinux as init. Linux unpacks
+// nothing into a directory that has not come before.
 func linuxArchive(t *testing.T) []byte {
 	t.Helper()
 	records := []cpio.Record{initRecord(t, program(t, "onlinux"))}

@@ -112,7 +112,7 @@ func TestClockInBochs(t *testing.T) {
 // leaf is what a CPU or hypervisor answers to CPUID.
 type leaf struct{ eax, ebx, ecx, edx uint32 }
 
-// signed is the first leaf of a hypervisor with the highest that it has.
+// signed returns the first leaf of a hypervisor with the highest that it has.
 func signed(highest uint32, signature string) leaf {
 	b := append([]byte(signature), 0, 0, 0)
 	return leaf{highest, binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[4:]), binary.LittleEndian.Uint32(b[8:])}
@@ -390,7 +390,8 @@ func TestClockStolen(t *testing.T) {
 	}
 }
 
-// patchedCall is patched with a CALL of the function target, as many bytes as old.
+// patchedCall works like patched, but puts a CALL of the function target, as many bytes as
+// old, in its place.
 func patchedCall(t *testing.T, kernel, function, old, target string) string {
 	t.Helper()
 	k := readKernel(t, kernel)
@@ -402,8 +403,8 @@ func patchedCall(t *testing.T, kernel, function, old, target string) string {
 	return patched(t, kernel, function, old, "e8"+k.distance(t, end, target))
 }
 
-// replaced is the path of a copy of the kernel in which a function, however short,
-// is a JMP to another.
+// replaced returns the path of a copy of the kernel in which a function, however short, is
+// a JMP to another.
 func replaced(t *testing.T, kernel, function, target string) string {
 	t.Helper()
 	k := readKernel(t, kernel)
@@ -459,7 +460,7 @@ func (k *kernelFile) symbol(t *testing.T, name string) elf.Symbol {
 	return k.symbols[i]
 }
 
-// offset is where a function's code begins in the file.
+// offset returns where a function's code begins in the file.
 func (k *kernelFile) offset(t *testing.T, name string) uint64 {
 	t.Helper()
 	s := k.symbol(t, name)
@@ -473,7 +474,7 @@ func (k *kernelFile) code(t *testing.T, name string) []byte {
 	return k.image[start : start+k.symbol(t, name).Size]
 }
 
-// distance is that from an address to a function, as a branch has it, in
+// distance returns the distance from an address to a function, as a branch has it, in
 // hexadecimal.
 func (k *kernelFile) distance(t *testing.T, from uint64, to string) string {
 	t.Helper()

@@ -17,7 +17,7 @@ import (
 
 var everyPreset = flag.Bool("crosscheck", false, "compare QEMU and Bochs on every preset, not on some")
 
-// needBochs is the machine of a test that needs Bochs.
+// needBochs returns the machine of a test that needs Bochs.
 func needBochs(t *testing.T) vm.Config {
 	t.Helper()
 	if *oneEngine != "" {

@@ -45,7 +45,7 @@ var efiBoots = []efiBoot{
 	{name: "UEFI, 6 GiB", machine: vm.Q35, uefi: true, memory: 6144},
 }
 
-// chosenBoots are those of this run.
+// chosenBoots returns the boots of this run.
 func chosenBoots() []efiBoot {
 	return slices.DeleteFunc(slices.Clone(efiBoots), func(b efiBoot) bool { return !b.always && !*allBoots })
 }

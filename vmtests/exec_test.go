@@ -36,7 +36,7 @@ type noProgram struct {
 	late bool
 }
 
-// noPrograms are files made of a program.
+// noPrograms returns files made of a program.
 func noPrograms(good []byte) []noProgram {
 	// Offsets in the ELF header, and in the program header of a PT_LOAD.
 	const (

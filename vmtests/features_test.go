@@ -14,7 +14,7 @@ import (
 // withoutPCID is a CPU of QEMU's that has none on any engine.
 const withoutPCID = "max,pcid=off"
 
-// needy is a sound variant that says that it needs PCID, which Bochs's CPU has.
+// needy returns a sound variant that says that it needs PCID, which Bochs's CPU has.
 func needy(t *testing.T) stubs.Variant {
 	n := variant(t, "linux-4.1")
 	n.Name, n.Needs = "needy", layout.FeaturePCID

@@ -100,7 +100,7 @@ var foreign = []struct {
 // foreignVariants are the oldest entry path, the mail's and the newest.
 var foreignVariants = []string{"linux-3.19", "heukelum-v2", "linux-6.12"}
 
-// programVariants are the entry paths that a program runs on: foreignVariants, or with
+// programVariants returns the entry paths that a program runs on: foreignVariants, or with
 // -programs all presets.
 func programVariants(t *testing.T) []stubs.Variant {
 	t.Helper()

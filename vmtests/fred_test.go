@@ -15,7 +15,7 @@ import (
 
 const fred = "linux-6.18+fred"
 
-// needFRED is the machine of a test that needs a CPU with FRED: no Debian has a Bochs
+// needFRED returns the machine of a test that needs a CPU with FRED: no Debian has a Bochs
 // that was built with it.
 func needFRED(t *testing.T) vm.Config {
 	t.Helper()

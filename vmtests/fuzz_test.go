@@ -17,7 +17,7 @@ var (
 	fuzzSeed  = flag.Uint64("fuzzseed", 1, "the seed of TestFuzz")
 )
 
-// fuzzInit is guest/fuzz, and how many instructions calls of it take at most.
+// fuzzInit returns a boot of guest/fuzz, with how many instructions its calls take at most.
 func fuzzInit(t *testing.T, n stubs.Variant, calls, seed uint64) boot.Config {
 	t.Helper()
 	m := machineFor(t, n, vm.ICount)

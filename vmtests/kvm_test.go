@@ -131,13 +131,13 @@ func TestKVM(t *testing.T) {
 	}
 }
 
-// top is the name of the test that a test is a part of.
+// top returns the name of the test that a test is a part of.
 func top(test gtr.Test) string {
 	name, _, _ := strings.Cut(test.Name, "/")
 	return name
 }
 
-// failed are the names of tests of which a part failed.
+// failed returns the names of tests of which a part failed.
 func failed(tests []gtr.Test) []string {
 	var names []string
 	for _, test := range tests {
@@ -170,7 +170,7 @@ func underKVM(t *testing.T, choice string) (text string, status int, emulated bo
 	return string(out), cmd.ProcessState.ExitCode(), false
 }
 
-// underEmulatedKVM is underKVM in a Linux on a CPU that QEMU emulates.
+// underEmulatedKVM works like underKVM, but in a Linux on a CPU that QEMU emulates.
 func underEmulatedKVM(t *testing.T, cpu, choice string) (text string, status int) {
 	t.Helper()
 	self, err := os.Executable()

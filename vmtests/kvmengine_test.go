@@ -22,7 +22,8 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// needKVM is for tests of engine kvm alone, and tells whether its CPU is emulated.
+// needKVM asks for what tests of engine kvm alone need, and tells whether its CPU is
+// emulated.
 func needKVM(t *testing.T) (emulated bool) {
 	t.Helper()
 	if err := vm.KVM.Available(t.Context(), boot.ProbeKVM); err != nil {

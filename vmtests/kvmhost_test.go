@@ -107,7 +107,7 @@ func (c *hostConsole) Write(p []byte) (int, error) {
 	}
 }
 
-// fileOf is the entry of a file of this host.
+// fileOf returns the entry of a file of this host.
 func fileOf(t *testing.T, path, name string) initramfs.File {
 	t.Helper()
 	info, err := os.Stat(path)
@@ -121,7 +121,8 @@ func fileOf(t *testing.T, path, name string) initramfs.File {
 	return initramfs.File{Name: strings.TrimPrefix(name, "/"), Mode: info.Mode().Perm(), Data: data}
 }
 
-// folderFiles are the files below a folder of this host, to be those of the folder name.
+// folderFiles returns the files below a folder of this host, to be those of the folder
+// name.
 func folderFiles(t *testing.T, folder, name string) []initramfs.File {
 	t.Helper()
 	var files []initramfs.File
@@ -142,7 +143,7 @@ func folderFiles(t *testing.T, folder, name string) []initramfs.File {
 	return files
 }
 
-// programFiles are the host's own programs, busybox as its shell, QEMU with what it
+// programFiles returns the host's own programs, busybox as its shell, QEMU with what it
 // boots machines with, and the libraries of all.
 func (h *kvmHost) programFiles(t *testing.T) []initramfs.File {
 	t.Helper()
@@ -189,7 +190,7 @@ func (h *kvmHost) programFiles(t *testing.T) []initramfs.File {
 	return slices.CompactFunc(files, func(a, b initramfs.File) bool { return a.Name == b.Name })
 }
 
-// builtFiles are the programs that tests under KVM boot, built now: that of kvmSample,
+// builtFiles returns the programs that tests under KVM boot, built now: that of kvmSample,
 // or with -kvm all.
 func builtFiles(t *testing.T, folder string) []initramfs.File {
 	t.Helper()

@@ -23,7 +23,7 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// processVariants are a path with each kind of wrapper, or with -programs all presets.
+// processVariants returns a path with each kind of wrapper, or with -programs all presets.
 func processVariants(t *testing.T) []stubs.Variant {
 	t.Helper()
 	if *allPrograms {

@@ -79,7 +79,7 @@ func TestScreen(t *testing.T) {
 	}
 }
 
-// screenRows is what testdata's program screen leaves on the screen.
+// screenRows returns what testdata's program screen leaves on the screen.
 func screenRows() (rows []string) {
 	for i := 11; i < 30; i++ {
 		rows = append(rows, fmt.Sprint("line ", i))
@@ -153,7 +153,7 @@ func TestScreenAnswer(t *testing.T) {
 	}
 }
 
-// allCharacters are those that a screen can show.
+// allCharacters returns the characters that a screen can show.
 func allCharacters() string {
 	var b strings.Builder
 	for c := ' '; c <= '~'; c++ {
@@ -271,7 +271,7 @@ type glyphs struct {
 	character            map[string]byte // by the picture of a cell
 }
 
-// cell is the picture of a cell: a character for each pixel.
+// cell returns the picture of a cell: a character for each pixel.
 func (s shot) cell(g glyphs, column, row int) string {
 	var b strings.Builder
 	for y := range g.height {
@@ -304,7 +304,8 @@ func (s shot) read(t *testing.T, g glyphs) []string {
 	return rows
 }
 
-// pixelGlyphs are those of the font that the kernel has, as large as the screen allows.
+// pixelGlyphs returns the glyphs of the font that the kernel has, as large as the screen
+// allows.
 func pixelGlyphs(s shot) glyphs {
 	face := basicfont.Face7x13
 	g := glyphs{width: face.Advance, height: face.Height, scale: min(s.width/(80*face.Advance), s.height/(25*face.Height)), character: map[string]byte{}}
@@ -321,7 +322,7 @@ func pixelGlyphs(s shot) glyphs {
 	return g
 }
 
-// textGlyphs are those of VGA's own font, as the row of all characters shows them.
+// textGlyphs returns the glyphs of VGA's own font, as the row of all characters shows them.
 func textGlyphs(s shot) glyphs {
 	g := glyphs{width: s.width / 80, height: s.height / 25, scale: 1, character: map[string]byte{}}
 	const row = 19 // where the program's row of all characters is in the end

@@ -108,8 +108,8 @@ func failsPatched(t *testing.T, c boot.Config, function, old, new string, want v
 	}
 }
 
-// patched is the path of a copy of the kernel in which the bytes old in a
-// function, both in hexadecimal, are replaced by new.
+// patched returns the path of a copy of the kernel in which the bytes old in a function,
+// both in hexadecimal, are replaced by new.
 func patched(t *testing.T, kernel, function, old, new string) string {
 	t.Helper()
 	image, err := os.ReadFile(kernel)

@@ -29,7 +29,7 @@ var (
 	builtDir  = flag.String("built", "", "the folder with the programs of testdata; nothing is compiled")
 )
 
-// on is the engine that stands for one in this run.
+// on returns the engine that stands for one in this run.
 func on(engine vm.Engine) vm.Engine {
 	if *oneEngine == "" {
 		return engine
@@ -37,7 +37,7 @@ func on(engine vm.Engine) vm.Engine {
 	return vm.Engine(*oneEngine)
 }
 
-// engines are those of a list that are different ones in this run.
+// engines returns the engines of a list that are different ones in this run.
 func engines(list ...vm.Engine) []vm.Engine {
 	var different []vm.Engine
 	for _, e := range list {
@@ -48,7 +48,7 @@ func engines(list ...vm.Engine) []vm.Engine {
 	return different
 }
 
-// machine is the test's machine on the engine, or on the one that stands for it.
+// machine returns the test's machine on the engine, or on the one that stands for it.
 func machine(t testing.TB, engine vm.Engine) vm.Config {
 	t.Helper()
 	need.QEMU(t)
@@ -69,7 +69,7 @@ func variant(t testing.TB, name string) stubs.Variant {
 // CPU, of which QEMU's emulator has nothing.
 const featuresCPU = "tigerlake"
 
-// machineFor is the machine for the variant: of the engine, if that can run it.
+// machineFor returns the machine for the variant: of the engine, if that can run it.
 func machineFor(t *testing.T, n stubs.Variant, engine vm.Engine) vm.Config {
 	t.Helper()
 	switch {
@@ -112,7 +112,7 @@ func lackOf(t *testing.T, n stubs.Variant, engine vm.Engine) string {
 	return why
 }
 
-// linux319 is the variant of tests that are not about variants.
+// linux319 returns the variant of tests that are not about variants.
 func linux319(t testing.TB) stubs.Variant { return variant(t, "linux-3.19") }
 
 // bootMachine boots a machine and returns how it ended and what init wrote.
@@ -218,8 +218,8 @@ func program(t testing.TB, name string) string {
 	return command(t, "./testdata/"+name)
 }
 
-// builtProgram is the path of a program that was built before this process started,
-// or empty if programs are built now.
+// builtProgram returns the path of a program that was built before this process started, or
+// empty if programs are built now.
 func builtProgram(name string) string {
 	if *builtDir == "" {
 		return ""

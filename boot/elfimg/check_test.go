@@ -184,7 +184,7 @@ func TestBadImages(t *testing.T) {
 	}
 }
 
-// TestEdgeImages are images at the limits that are right all the same.
+// TestEdgeImages checks images at the limits that are right all the same.
 func TestEdgeImages(t *testing.T) {
 	for _, row := range []struct {
 		name   string

@@ -92,10 +92,9 @@ func TestGdb(t *testing.T) {
 	}
 }
 
-// bootable is an image of a few instructions, all of it 32-bit code. It wants
-// the magic number of hvm_start_info at (EBX), prints .rodata to the debug
-// console, and leaves with the sum of a word of .data and of a word of the
-// zeros behind it.
+// bootable returns an image of a few instructions, all of it 32-bit code. It wants the
+// magic number of hvm_start_info at (EBX), prints .rodata to the debug console, and leaves
+// with the sum of a word of .data and of a word of the zeros behind it.
 func bootable() *Image {
 	const text, rodata, data = 0x100000, 0x101000, 0x102000
 	code := []byte{

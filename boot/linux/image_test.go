@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// image is a bzImage with a compressed part.
+// image returns a bzImage with a compressed part.
 func image(payload []byte) []byte {
 	const setup = 4 * sector
 	b := make([]byte, setup, setup+len(payload)+16)
@@ -27,7 +27,7 @@ func image(payload []byte) []byte {
 	return append(append(b, payload...), make([]byte, -len(payload)&15)...)
 }
 
-// vmlinux is an ELF with one section of constants and one of notes.
+// vmlinux returns an ELF with one section of constants and one of notes.
 func vmlinux(machine elf.Machine, text string, note uint32) []byte {
 	var b bytes.Buffer
 	const names = "\x00.rodata\x00.notes\x00.shstrtab\x00"
@@ -53,7 +53,7 @@ func vmlinux(machine elf.Machine, text string, note uint32) []byte {
 	return append(append(append(b.Bytes(), text...), notes...), names...)
 }
 
-// efi is an EFI application with one section.
+// efi returns an EFI application with one section.
 func efi(machine uint16, section string) []byte {
 	b := append([]byte("MZ"), make([]byte, 0x3e)...)
 	b[0x3c] = 0x40

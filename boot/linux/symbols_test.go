@@ -14,7 +14,7 @@ import (
 	"github.com/entrylab/entrylab/internal/need"
 )
 
-// compiled is testdata/vmlinux.c at the address of a kernel.
+// compiled compiles testdata/vmlinux.c at the address of a kernel, and returns its path.
 func compiled(t *testing.T, flags ...string) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "vmlinux")

@@ -9,7 +9,7 @@ import (
 	"github.com/entrylab/entrylab/internal/work"
 )
 
-// turns are looks at a machine that does the same in each, n times.
+// turns returns looks at a machine that does the same in each, n times.
 func turns(n int, each progress) []progress {
 	list := make([]progress, n)
 	for i := range list {

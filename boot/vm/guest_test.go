@@ -43,7 +43,7 @@ func fakeQEMU(t *testing.T, script string) {
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
 }
 
-// anyFile is the path of a file, for what is only looked at by a fake QEMU.
+// anyFile returns the path of a file, for what is only looked at by a fake QEMU.
 func anyFile(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "kernel")
@@ -90,7 +90,7 @@ func wantGone(t *testing.T, word string) {
 	}
 }
 
-// openFiles is the number of files that this process has open.
+// openFiles returns the number of files that this process has open.
 func openFiles(t *testing.T) int {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")

@@ -174,7 +174,7 @@ func TestRunMachinesAndEngines(t *testing.T) {
 	}
 }
 
-// TestRunWithoutNewline is the output that vmtest's own line reader stops at.
+// TestRunWithoutNewline prints the output that vmtest's own line reader stops at.
 func TestRunWithoutNewline(t *testing.T) {
 	t.Parallel()
 	kernel := scriptKernel(t)

@@ -44,7 +44,7 @@ func BenchmarkComplete(b *testing.B) { benchmark(b, "complete", "--", "list", "l
 // BenchmarkProve proves all presets: at most 0.2 s on two quiet cores.
 func BenchmarkProve(b *testing.B) { benchmark(b, "prove") }
 
-// BenchmarkCompare is the first command of the README: at most 1.0 s.
+// BenchmarkCompare runs the first command of the README: at most 1.0 s.
 func BenchmarkCompare(b *testing.B) {
 	need.QEMU(b)
 	benchmark(b, "compare", "-engine", "icount", "linux-3.19", "heukelum-v2")
@@ -60,7 +60,7 @@ func BenchmarkReport(b *testing.B) {
 	benchmark(b, "report", results, "-o", filepath.Join(dir, "report.html"))
 }
 
-// resultsOf is a results file of so many figures: of boots that each sampled all
+// resultsOf returns a results file of so many figures: of boots that each sampled all
 // operations of the study's variants.
 func resultsOf(b *testing.B, n int) []byte {
 	variants := study.Mail().Variants()

@@ -72,7 +72,7 @@ func TestBenchstat(t *testing.T) {
 	}
 }
 
-// benchstat is what benchstat says, its warnings included.
+// benchstat returns what benchstat says, its warnings included.
 func benchstat(t *testing.T, text string, args ...string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "bench.txt")

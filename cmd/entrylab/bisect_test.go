@@ -18,8 +18,8 @@ import (
 	"github.com/entrylab/entrylab/measure/bisect"
 )
 
-// repositoryOf is a repository of commits with these files, the last of which is checked
-// out, and the IDs of the commits.
+// repositoryOf returns a repository of commits with these files, the last of which is
+// checked out, and the IDs of the commits.
 func repositoryOf(t *testing.T, commits ...map[string]string) (dir string, ids []string) {
 	t.Helper()
 	need.Tool(t, "git")
@@ -53,7 +53,7 @@ func repositoryOf(t *testing.T, commits ...map[string]string) (dir string, ids [
 	return dir, ids
 }
 
-// kernelRepository is a repository of commits with a script "build" each.
+// kernelRepository returns a repository of commits with a script "build" each.
 func kernelRepository(t *testing.T, scripts ...string) (dir string, ids []string) {
 	t.Helper()
 	var commits []map[string]string
@@ -251,7 +251,7 @@ func TestBisectInterrupted(t *testing.T) {
 	}
 }
 
-// tree are the files of a folder and when they were changed.
+// tree returns the files of a folder and when they were changed.
 func tree(t *testing.T, dir string) string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "find", dir, "-printf", "%p %s %T@\n").Output()

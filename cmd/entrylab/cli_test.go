@@ -126,7 +126,7 @@ func TestDeclarations(t *testing.T) {
 	})
 }
 
-// undeclared is what a declaration lacks.
+// undeclared returns what a declaration lacks.
 func undeclared(c *cli.Command) (problems []string) {
 	if c.Usage == "" || strings.ContainsAny(c.Usage, "\n") || strings.HasSuffix(c.Usage, ".") {
 		problems = append(problems, "the summary is no line without a full stop")

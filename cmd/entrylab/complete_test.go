@@ -50,7 +50,7 @@ var tabs = []struct{ name, line, want string }{
 	{"file", "entrylab build -init ./prog", "entrylab build -init ./program "},
 }
 
-// playedProgram is a folder with a program entrylab, which is this test.
+// playedProgram returns a folder with a program entrylab, which is this test.
 func playedProgram(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -235,7 +235,7 @@ func TestCandidates(t *testing.T) {
 // has allocated from its start.
 const counted = "COUNT_ALLOCATED"
 
-// countAllocated is main for a command that is counted.
+// countAllocated does main's work for a command that is counted.
 func countAllocated() {
 	status := run(context.Background(), &env{stdout: os.Stdout, stderr: os.Stderr}, os.Args[1:])
 	var m runtime.MemStats

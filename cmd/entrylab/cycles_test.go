@@ -24,9 +24,8 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// consoles are what boots of a machine print: variant b takes two cycles more
-// than a, of a core that makes one cycle a tick. again is what the base takes
-// more the second time.
+// consoles returns what boots of a machine print: variant b takes two cycles more than a,
+// of a core that makes one cycle a tick. again is what the base takes more the second time.
 func consoles(boots int, hypervisor string, again int) string {
 	var b strings.Builder
 	line := func(l any) { fmt.Fprintf(&b, "%v\r\n", l) }

@@ -38,7 +38,7 @@ var notRun = map[string]string{
 // quick are the commands whose examples always run; the others' do with -pages.
 var quick = []string{"list", "layout", "build", "report", "completion", "diff", "variants"}
 
-// helpExamples are the examples of all help texts: those to run, and of the others why
+// helpExamples returns the examples of all help texts: those to run, and of the others why
 // not.
 func helpExamples() (lines []pageLine, left []string) {
 	texts := []string{}

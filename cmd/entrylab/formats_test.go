@@ -108,7 +108,7 @@ func TestTextFormats(t *testing.T) {
 	}
 }
 
-// unconfigured is what the configuration in a JSON document lacks of this program and
+// unconfigured returns what the configuration in a JSON document lacks of this program and
 // this host.
 func unconfigured(document map[string]any) (problems []string) {
 	config, _ := document["config"].(map[string]any)
@@ -153,7 +153,8 @@ func TestConfigured(t *testing.T) {
 	}
 }
 
-// withoutJSON are the commands, with their subcommands, that print nothing for programs.
+// withoutJSON returns the commands, with their subcommands, that print nothing for
+// programs.
 func withoutJSON(commands []*cli.Command) (names []string) {
 	for _, c := range commands {
 		if len(c.Commands) > 0 {

@@ -135,7 +135,7 @@ func TestNoPermission(t *testing.T) {
 	}
 }
 
-// names are the files in a folder.
+// names returns the files in a folder.
 func names(t *testing.T, dir string) (list []string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
@@ -239,7 +239,7 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// process is the command as a process of its own, not yet started.
+// process returns the command as a process of its own, not yet started.
 func process(t *testing.T, args ...string) (*exec.Cmd, *bytes.Buffer) {
 	t.Helper()
 	self, err := os.Executable()

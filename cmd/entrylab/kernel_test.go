@@ -16,8 +16,8 @@ import (
 // where else one does for several, as a boot takes 3 s of CPU time.
 var allKernels = flag.Bool("kernels", false, "boot real kernels for each command that takes them, where else for some of them")
 
-// longerEntry is a kernel with two NOPs for one instruction of its entry: one more is run
-// in each system call, and in nothing else.
+// longerEntry returns a kernel with two NOPs for one instruction of its entry: one more is
+// run in each system call, and in nothing else.
 func longerEntry(t *testing.T, kernel string) (path string) {
 	t.Helper()
 	image, err := os.ReadFile(kernel)

@@ -18,8 +18,8 @@ import (
 // starts.
 const markVariable = "ENTRYLAB_TEST_MARK"
 
-// marked are the processes that have the mark: their numbers, and their names as
-// the kernel has them. A zombie has no environment any more.
+// marked returns the processes that have the mark: their numbers, and their names as the
+// kernel has them. A zombie has no environment any more.
 func marked(t *testing.T, mark string) (pids, names []string) {
 	t.Helper()
 	files, err := filepath.Glob("/proc/[0-9]*/environ")
@@ -37,7 +37,7 @@ func marked(t *testing.T, mark string) (pids, names []string) {
 	return pids, names
 }
 
-// displays are the lock files of the X servers among the processes.
+// displays returns the lock files of the X servers among the processes.
 func displays(t *testing.T, pids []string) (list []string) {
 	t.Helper()
 	files, err := filepath.Glob("/tmp/.X*-lock")

@@ -56,7 +56,7 @@ func TestRecipes(t *testing.T) {
 	}
 }
 
-// recipe is the text of a recipe.
+// recipe returns the text of a recipe.
 func recipe(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(lab, name))
@@ -66,7 +66,7 @@ func recipe(t *testing.T, name string) string {
 	return string(text)
 }
 
-// asDocument is YAML as a schema wants it.
+// asDocument returns YAML as a schema wants it.
 func asDocument(t *testing.T, text string) any {
 	t.Helper()
 	asJSON, err := yaml.YAMLToJSON([]byte(text))
@@ -158,7 +158,7 @@ func TestRecipeGitLab(t *testing.T) {
 	}
 }
 
-// playground is a folder with a small matrix, whose bin has the test's program as
+// playground returns a folder with a small matrix, whose bin has the test's program as
 // entrylab.
 func playground(t *testing.T) string {
 	t.Helper()

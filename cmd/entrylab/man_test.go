@@ -11,7 +11,7 @@ import (
 	"github.com/entrylab/entrylab/internal/need"
 )
 
-// lint is what mandoc finds wrong with a manual page, but that it has no date: the
+// lint returns what mandoc finds wrong with a manual page, but that it has no date: the
 // pages of one source are the same on every day.
 func lint(t *testing.T, path string) (problems []string) {
 	t.Helper()
@@ -78,7 +78,7 @@ func TestManual(t *testing.T) {
 	}
 }
 
-// overstruck is a page without what makes letters bold on a printer: the letter, a
+// overstruck returns a page without what makes letters bold on a printer: the letter, a
 // backspace, the letter again.
 func overstruck(page []byte) (text []byte) {
 	for i := 0; i < len(page); i++ {

@@ -52,7 +52,7 @@ var (
 	commandLine = regexp.MustCompile(`(?m)^(?:\$ |# )?(?:sudo |source <\(|make |go |git |entrylab |gdb |qemu-system-x86_64 |bochs |dd |kexec |sbatch |apt-get |docker |podman )`)
 )
 
-// shownLines are the lines of a page's consoles; stray are the command lines that stand
+// shownLines returns the lines of a page's consoles; stray are the command lines that stand
 // in another block, where no test would see them.
 func shownLines(p pages.Page) (lines []pageLine, stray []string) {
 	for _, b := range p.Blocks {
@@ -124,7 +124,7 @@ func matches(shown, printed []string) bool {
 	return regexp.MustCompile(pattern.String() + `\z`).MatchString(text)
 }
 
-// kept is what was printed, with the lines that the page shows shortened as they are
+// kept returns what was printed, with the lines that the page shows shortened as they are
 // there.
 func kept(shown, printed []string) []string {
 	list := slices.Clone(printed)
@@ -310,7 +310,7 @@ func TestPages(t *testing.T) {
 	t.Run("by hand", func(t *testing.T) { golden.Same(t, "testdata/byhand.golden", hand.String()) })
 }
 
-// toRun are the lines that are run: with all those too that take minutes. What prints
+// toRun returns the lines that are run: with all those too that take minutes. What prints
 // the status of one that is not is not run either.
 func toRun(lines []pageLine, all bool) (run []pageLine) {
 	left := false

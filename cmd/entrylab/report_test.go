@@ -13,7 +13,7 @@ import (
 	"github.com/entrylab/entrylab/measure/record"
 )
 
-// line is a results file's line: a null call's figure, on a CPU's model.
+// line returns a results file's line: a null call's figure, on a CPU's model.
 func line(t *testing.T, variant, axes, cpu string, median float64) string {
 	t.Helper()
 	r := record.New(

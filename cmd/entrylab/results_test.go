@@ -45,7 +45,7 @@ func TestResultsPage(t *testing.T) {
 	}
 }
 
-// block is the part of text from the line that begins with first up to one that is
+// block returns the part of text from the line that begins with first up to one that is
 // empty or ends a page's example.
 func block(text, first string) string {
 	var b strings.Builder

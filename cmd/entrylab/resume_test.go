@@ -92,7 +92,7 @@ func TestStudyKilled(t *testing.T) {
 	}
 }
 
-// withoutLine is the text without the lines that have a phrase.
+// withoutLine returns the text without the lines that have a phrase.
 func withoutLine(text, phrase string) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {
@@ -157,7 +157,7 @@ func killed(t *testing.T, args []string, path string, signal os.Signal, lines in
 	}
 }
 
-// figures are the newest by what they are of.
+// figures returns the newest figures, by what they are of.
 func figures(t *testing.T, path string) map[string]float64 {
 	t.Helper()
 	records, cut, err := store.ReadFile(t.Context(), path, engine.Known)

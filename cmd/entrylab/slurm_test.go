@@ -120,7 +120,7 @@ func cluster(t *testing.T, dir string, env []string) func(args ...string) string
 	return nil
 }
 
-// freePort is a TCP port that nothing listens on.
+// freePort returns a TCP port that nothing listens on.
 func freePort(t *testing.T) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -11,7 +11,7 @@ import (
 	"github.com/entrylab/entrylab/internal/need"
 )
 
-// TestExitStatus is the contract of the exit statuses, as usage tells it: of each
+// TestExitStatus checks the contract of the exit statuses, as usage tells it: of each
 // command, and of each end of boot with the last line on standard error.
 func TestExitStatus(t *testing.T) {
 	need.QEMU(t)

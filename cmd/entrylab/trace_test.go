@@ -130,7 +130,8 @@ func TestDiffExecuted(t *testing.T) {
 	}
 }
 
-// namedEntry is the vmlinux in a bzImage, with a symbol for its entry_SYSCALL_64 alone.
+// namedEntry returns the vmlinux in a bzImage, with a symbol for its entry_SYSCALL_64
+// alone.
 func namedEntry(t *testing.T, bzImage, name string) (path string) {
 	t.Helper()
 	im, err := linux.Open(t.Context(), bzImage)

@@ -140,7 +140,7 @@ func (p *started) end(t *testing.T, status int, stdout, stderr string) {
 	}
 }
 
-// figures are what a history has, without what each measurement has of its own.
+// figures returns what a history has, without what each measurement has of its own.
 func (l *workplace) figures(url string) map[string]string {
 	l.t.Helper()
 	s, err := history.Open(l.t.Context(), url)

@@ -33,7 +33,7 @@ type encCase struct {
 	gnuPre, gnuPost string
 }
 
-// key is the case's name in the golden file.
+// key returns the case's name in the golden file.
 func (c encCase) key() string {
 	return fmt.Sprintf("%d\t%s", c.bits, strings.TrimSpace(c.in.p.text(0)+c.label))
 }

@@ -30,7 +30,7 @@ var (
 	iretSz = SizeOf[iretT[Mem]]()
 )
 
-// wrong is a program of errors. The comment behind a line has exactly what Link must
+// wrong returns a program of errors. The comment behind a line has exactly what Link must
 // report for it; @-2 stands for the place two lines before, @+2 for the one two lines
 // after, @NAME for the place of a function.
 func wrong() Program {

@@ -359,7 +359,7 @@ func silent(t *testing.T) {
 	})
 }
 
-// randomBytes is the n-th input of the tests below.
+// randomBytes returns the n-th input of the tests below.
 func randomBytes(n int) []byte {
 	r := rand.New(rand.NewPCG(1, uint64(n)))
 	data := make([]byte, 64+r.IntN(2000))

@@ -101,8 +101,8 @@ var gnuLKGS = map[Reg]string{
 // shifts take their count in %cl.
 var shifts = []string{"SHL", "SHR", "SAR", "ROL", "ROR"}
 
-// addr32 is the prefix of a string instruction in 16-bit code, whose registers
-// are the 32-bit ones here.
+// addr32 returns the prefix of a string instruction in 16-bit code, whose registers are the
+// 32-bit ones here.
 func addr32(in *instruction, bits int) string {
 	if form := table[in.name].form; bits == 16 && (form == opString || form == opScan) {
 		return "addr32 "

@@ -28,7 +28,7 @@ func mustLink(t testing.TB, p Program) *Object {
 	return o
 }
 
-// linked is a small program with one of everything that Link arranges.
+// linked returns a small program with one of everything that Link arranges.
 func linked() Program {
 	start := FUNC("start32", "EBX holds the start information.",
 		LEAL(Sym("table"), RSI),

@@ -55,8 +55,8 @@ func write(b *strings.Builder, f Func, l Listing) {
 	}
 }
 
-// linked is the kernel without the boot protocols and the stubs, of which only
-// the names are there.
+// linked returns the kernel without the boot protocols and the stubs, of which only the
+// names are there.
 func linked(t *testing.T) *Object {
 	t.Helper()
 	p := Body()

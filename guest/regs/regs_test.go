@@ -48,7 +48,7 @@ func TestFill(t *testing.T) {
 	}
 }
 
-// newCall is a getppid on a stack of its own.
+// newCall returns a getppid on a stack of its own.
 func newCall(m *Memory, lane int) *Context {
 	c := m.Context()
 	c.In.Fill(rand.New(rand.NewPCG(3, uint64(lane))).Uint64)

@@ -12,8 +12,8 @@ import (
 	"github.com/entrylab/entrylab/gen/wire"
 )
 
-// sampling is a boot's lines: null calls of two variants, of which b takes more, and of the
-// first a second time.
+// sampling returns a boot's lines: null calls of two variants, of which b takes more, and
+// of the first a second time.
 func sampling(boot int, more, again uint64) (list []wire.Line) {
 	series := func(label, op string, n int, ticks uint64) {
 		s := wire.Series{Label: label, Op: op, Counter: wire.CounterTSC, N: n, Samples: 9}
@@ -32,8 +32,8 @@ func sampling(boot int, more, again uint64) (list []wire.Line) {
 	return append(list, wire.SamplingEnd{Boot: uint64(boot), Lines: 6})
 }
 
-// shown is what the last boot of a series shows. change may damage the text of the earlier
-// ones.
+// shown returns what the last boot of a series shows. change may damage the text of the
+// earlier ones.
 func shown(boots int, more func(boot int) uint64, again uint64, change func(string) string, own ...wire.Line) string {
 	var earlier strings.Builder
 	for i := 1; i < boots; i++ {

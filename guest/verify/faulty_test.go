@@ -73,7 +73,7 @@ func TestFaultyKernel(t *testing.T) {
 	}
 }
 
-// newTestFixture is a lab on the kernel under the test.
+// newTestFixture returns a fixture on the kernel under the test.
 func newTestFixture(t *testing.T) *fixture {
 	t.Helper()
 	k, err := control.Open()

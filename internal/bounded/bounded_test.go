@@ -15,7 +15,7 @@ import (
 
 var text = Kind{Thing: "text", Most: 1 << 20, Advice: "give another"}
 
-// fifo is a named pipe that nobody has open.
+// fifo returns a named pipe that nobody has open.
 func fifo(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "fifo")

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// fresh is an empty cache of the test's own.
+// fresh returns an empty cache of the test's own.
 func fresh(t *testing.T) string {
 	t.Helper()
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
@@ -38,7 +38,7 @@ func release() {
 	held.files = nil
 }
 
-// names are those of the generated files in dir.
+// names returns the names of the generated files in dir.
 func names(t *testing.T, dir string) (list []string) {
 	t.Helper()
 	all, _, err := files(dir)
@@ -151,7 +151,7 @@ func TestKeep(t *testing.T) {
 	}
 }
 
-// within is what must be true of a cache with a bound.
+// within checks that the files of a cache have at most as many bytes as its bound.
 func within(t *testing.T, dir string, bound int64) error {
 	t.Helper()
 	_, total, err := files(dir)
@@ -347,7 +347,7 @@ func (p *player) kill(t *testing.T) {
 	_ = p.cmd.Wait()
 }
 
-// TestPlay is the other process.
+// TestPlay plays the other process.
 func TestPlay(t *testing.T) {
 	what := os.Getenv(playVariable)
 	if what == "" {

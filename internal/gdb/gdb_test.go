@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// scripted is a stub that says what the text holds, whatever it is asked.
+// scripted returns a stub that says what the text holds, whatever it is asked.
 func scripted(text string) *Stub { return &Stub{io.Discard, bufio.NewReader(strings.NewReader(text))} }
 
 func packet(data string) string { return fmt.Sprintf("+$%s#%02x", data, sum(data)) }

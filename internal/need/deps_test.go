@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// machine is a folder with all programs that .ci's scripts use or look for, in
-// place of those of this machine. gdb is missing.
+// machine returns a folder with all programs that .ci's scripts use or look for, in place
+// of those of this machine. gdb is missing.
 func machine(t *testing.T, aptGet string) (bin string) {
 	t.Helper()
 	bin = t.TempDir()
@@ -46,7 +46,7 @@ func script(t *testing.T, bin, name, text string) {
 	}
 }
 
-// home is the home folder on such a machine.
+// home returns the home folder on such a machine.
 func home(bin string) string { return filepath.Join(bin, "home") }
 
 // onMachine runs one of .ci's scripts there and returns its status and its last

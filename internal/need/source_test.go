@@ -41,7 +41,7 @@ func goFiles(t *testing.T) (*token.FileSet, []*ast.File) {
 	return fset, files
 }
 
-// skips are the places where a file that knows tests skips one by itself.
+// skips returns the places where a file that knows tests skips one by itself.
 func skips(fset *token.FileSet, f *ast.File) (found []string) {
 	imported := map[string]bool{}
 	for _, i := range f.Imports {

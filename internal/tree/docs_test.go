@@ -37,9 +37,8 @@ var (
 	made     = regexp.MustCompile(`^images/.*\.(?:elf|img)$`)
 )
 
-// absent are the paths in a page that nothing in the tree has: in backticks, from
-// the module's folder, and in links, from the page's, with the heading that a link
-// leads to.
+// absent returns the paths in a page that nothing in the tree has: in backticks, from the
+// module's folder, and in links, from the page's, with the heading that a link leads to.
 func absent(p pages.Page, all []pages.Page) (missing []string) {
 	look := func(pattern string) {
 		if found, err := filepath.Glob(filepath.Join(root, pattern)); err != nil || len(found) == 0 {
@@ -92,7 +91,7 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-// unread are the pages of docs that a reader of the README is not led to.
+// unread returns the pages of docs that a reader of the README is not led to.
 func unread(all []pages.Page) (list []string) {
 	readme := all[slices.IndexFunc(all, func(p pages.Page) bool { return p.Path == "README.md" })]
 	for _, p := range all {
@@ -168,7 +167,7 @@ func TestGuide(t *testing.T) {
 
 const glossary = root + "/docs/glossary.md"
 
-// replaced are the words that the glossary replaces, by the word for each.
+// replaced returns the words that the glossary replaces, by the word for each.
 func replaced(text string) map[string]string {
 	words := map[string]string{}
 	for _, row := range regexp.MustCompile(`(?m)^\| ([^|]+) \| [^|]+\. \| ([^|]+) \|$`).FindAllStringSubmatch(text, -1) {
@@ -179,7 +178,7 @@ func replaced(text string) map[string]string {
 	return words
 }
 
-// used are the replaced words that a text has, whatever their case and wherever its
+// used returns the replaced words that a text has, whatever their case and wherever its
 // lines break.
 func used(text string, words map[string]string) (found []string) {
 	text = strings.ToLower(strings.Join(strings.Fields(text), " "))
@@ -237,7 +236,7 @@ var batch = "a text" // and ` + "`" + `one more` + "`" + `
 	}
 }
 
-// sources are the Go files but for the tests, and for this package, which spells the
+// sources returns the Go files but for the tests, and for this package, which spells the
 // words.
 func sources(t *testing.T) (files []string) {
 	t.Helper()
@@ -258,7 +257,7 @@ func sources(t *testing.T) (files []string) {
 	return files
 }
 
-// prose are the comments and the texts of a file.
+// prose returns the comments and the texts of a file.
 func prose(t *testing.T, path string, src any) (texts []string) {
 	t.Helper()
 	f, err := parser.ParseFile(token.NewFileSet(), path, src, parser.ParseComments)

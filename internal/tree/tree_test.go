@@ -48,7 +48,7 @@ func inTests(imported string) bool {
 // under reports whether a package is the folder, or in it.
 func under(pkg, folder string) bool { return pkg == folder || strings.HasPrefix(pkg, folder+"/") }
 
-// allowed are what a package may import.
+// allowed returns what a package may import.
 func allowed(pkg string) []string {
 	folder, _, _ := strings.Cut(pkg, "/")
 	if i := slices.Index(flow, folder); i >= 0 {
@@ -60,7 +60,7 @@ func allowed(pkg string) []string {
 	return beside[folder]
 }
 
-// forbidden are the imports of a package that the order does not allow.
+// forbidden returns the imports of a package that the order does not allow.
 func forbidden(pkg string, imports []string) []string {
 	may := allowed(pkg)
 	return slices.DeleteFunc(slices.Clone(imports), func(i string) bool {
@@ -74,7 +74,7 @@ type pkg struct {
 	Imports, TestImports, XTestImports []string
 }
 
-// packages are those of the module.
+// packages returns the packages of the module.
 func packages(t *testing.T) []pkg {
 	t.Helper()
 	out, err := exec.Command("go", "list", "-json=ImportPath,Imports,TestImports,XTestImports", module+"...").Output()
@@ -94,7 +94,7 @@ func packages(t *testing.T) []pkg {
 	}
 }
 
-// own are the imports that are of the module, by their paths in it.
+// own returns the imports that are of the module, by their paths in it.
 func own(imports []string) []string {
 	var paths []string
 	for _, i := range imports {

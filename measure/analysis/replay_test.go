@@ -128,7 +128,7 @@ func TestReadAs(t *testing.T) {
 	}
 }
 
-// TestVerdict is what a difference is called, by itself and beside other forms.
+// TestVerdict checks what a difference is called, by itself and beside other forms.
 func TestVerdict(t *testing.T) {
 	for _, tt := range []struct {
 		name      string

@@ -17,7 +17,7 @@ const (
 	kernelB = "Linux 6.12.1, build 22222222, quiet, mitigations=auto"
 )
 
-// twoKernels are booted A B B A, B costing so much more.
+// twoKernels returns two kernels that are booted A B B A, B costing so much more.
 func twoKernels(more, apart float64) cyclestest.Kernels {
 	return cyclestest.Kernels{
 		Names: []string{kernelA, kernelB}, Costs: []float64{300, 300 + more}, Boots: []int{0, 1, 1, 0}, Apart: apart, Within: 0.3, One: 1,

@@ -268,7 +268,7 @@ func TestTail(t *testing.T) {
 	}
 }
 
-// ending is an image that a loader takes for a Linux kernel, whose setup code ends the
+// ending returns an image that a loader takes for a Linux kernel, whose setup code ends the
 // machine.
 func ending(t *testing.T) string {
 	t.Helper()

@@ -87,7 +87,7 @@ func repositoryOf(t *testing.T, commits ...commit) string {
 	return dir
 }
 
-// row is a history without branches: c1, c2 and so on, each with a file of its value.
+// row returns a history without branches: c1, c2 and so on, each with a file of its value.
 func row(values ...string) []commit {
 	var all []commit
 	for i, v := range values {
@@ -130,7 +130,7 @@ func searched(t *testing.T, dir, good, bad string, by source) (*Result, error) {
 	return s.search(t.Context(), "series", func(string, []string) source { return by })
 }
 
-// names are those of the commits, as their subjects have them.
+// names returns the names of the commits, as their subjects have them.
 func names(commits ...Commit) []string {
 	var all []string
 	for _, c := range commits {
@@ -139,7 +139,7 @@ func names(commits ...Commit) []string {
 	return all
 }
 
-// fan is a history in which of m2 come a long branch that is good and one that is bad,
+// fan returns a history in which of m2 come a long branch that is good and one that is bad,
 // s1, which m9 merges.
 func fan(m2 string) []commit {
 	file := func(v string) map[string]string { return map[string]string{"value": v} }
@@ -327,7 +327,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// snapshot is all that is in a folder, .git included.
+// snapshot returns all that is in a folder, .git included.
 func snapshot(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	all := map[string]string{}

@@ -100,7 +100,7 @@ func certify(ctx context.Context, image, preset, words string) (Certificate, err
 	return c, err
 }
 
-// images are those that make linux fetches.
+// images returns the images that make linux fetches, and that of -image.
 func images(t *testing.T) []string {
 	need.QEMU(t)
 	list := append([]string{need.Linux(t)}, need.NewerLinux()...)

@@ -26,7 +26,7 @@ func example() *Plot {
 	return p
 }
 
-// numbers are those of an attribute in a picture.
+// numbers returns the numbers of an attribute in a picture.
 func numbers(t *testing.T, svg, attribute string) (list []float64) {
 	t.Helper()
 	for _, m := range regexp.MustCompile(` `+attribute+`="(-?[0-9.]+)"`).FindAllStringSubmatch(svg, -1) {

@@ -109,7 +109,7 @@ func parsed(t *testing.T, name string) stubs.Variant {
 	return n
 }
 
-// link is a variant as a process has it, and its paths.
+// link returns a variant's paths, and its code as a process has it.
 func link(t *testing.T, n stubs.Variant) (*prove.Trials, *asm.Object) {
 	t.Helper()
 	obj, err := prove.LinkAt(n, codeAddr)
@@ -144,7 +144,8 @@ func confirmed(t *testing.T, n stubs.Variant) {
 	}
 }
 
-// otherCode is a machine that has one byte of its code otherwise.
+// otherCode changes one byte of a machine's code: the instruction then names another
+// register.
 func otherCode(t *testing.T, m prove.Machine, addr uint64, at int) {
 	t.Helper()
 	words, err := m.Read([]uint64{addr})
@@ -156,7 +157,7 @@ func otherCode(t *testing.T, m prove.Machine, addr uint64, at int) {
 	}
 }
 
-// saves is where linux-3.19's entry stores RDI: MOVQ RDI, disp(RSP), of which the
+// saves returns where linux-3.19's entry stores RDI: MOVQ RDI, disp(RSP), of which the
 // third byte, ModRM, has the register.
 func saves(t *testing.T, code []byte) int {
 	t.Helper()

@@ -15,7 +15,7 @@ import (
 	"github.com/entrylab/entrylab/gen/wire"
 )
 
-// photo is a picture of a QR code with a white edge, four pixels a module.
+// photo returns a picture of a QR code with a white edge, four pixels a module.
 func photo(t *testing.T, text string) []byte {
 	t.Helper()
 	plan, err := coding.NewPlan(25, coding.L, 0)

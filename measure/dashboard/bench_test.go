@@ -104,7 +104,7 @@ func fill(b *testing.B, url string) {
 	}
 }
 
-// cpu is the time that the program has had a core, whatever else the host does.
+// cpu returns the time that the program has had a core, whatever else the host does.
 func cpu(b *testing.B) time.Duration {
 	b.Helper()
 	var r unix.Rusage
@@ -123,7 +123,7 @@ func lowPeak(b *testing.B) {
 	}
 }
 
-// peak is the most memory that the program has taken since, in MB.
+// peak returns the most memory that the program has taken since, in MB.
 func peak(b *testing.B) float64 {
 	b.Helper()
 	status, err := os.ReadFile("/proc/self/status")

@@ -16,12 +16,12 @@ import (
 	"github.com/entrylab/entrylab/measure/nightly"
 )
 
-// day is the name of a night.
+// day returns the name of a night.
 func day(n int) string {
 	return time.Date(2026, 1, 1+n, 0, 0, 0, 0, time.UTC).Format(time.DateOnly)
 }
 
-// entry is one of the n-th night.
+// entry returns an entry of the n-th night.
 func entry(kind history.Kind, n int, series, cell string) history.Entry {
 	return history.Entry{
 		Format: history.Format, Kind: kind, Time: time.Date(2026, 1, 1+n, 3, 0, 0, 0, time.UTC), Night: day(n),
@@ -29,7 +29,7 @@ func entry(kind history.Kind, n int, series, cell string) history.Entry {
 	}
 }
 
-// written is the folder of the last of three nights. In it the count of linux-4.1
+// written returns the folder of the last of three nights. In it the count of linux-4.1
 // changes with its code, a check of linux-6.12 fails, and linux-4.2 is not done.
 func written(t *testing.T) string {
 	t.Helper()

@@ -27,7 +27,7 @@ const (
 	floor = wire.Floor
 )
 
-// booting is the engine with steps that pretend.
+// booting returns the engine with steps that pretend.
 func booting(n int, host func() record.Config, sample func(ctx context.Context, boot int) (cycles.Boot, error)) Engine {
 	return Engine{Name: "kvm", Plan: func(context.Context, Job) ([]Step, error) {
 		return bootSteps(n, cyclestest.KVMConfig, map[string]string{base: "sp=percpu", whole: "sp=frame", floor: "bare"}, host, sample), nil
@@ -38,8 +38,8 @@ func silent(string) {}
 
 func sameHost() record.Config { return cyclestest.KVMConfig }
 
-// fake is an engine with steps of one figure each; at step stop it fails with
-// the error.
+// fake returns an engine with steps of one figure each; at step stop it fails with the
+// error.
 func fake(steps, stop int, failure error, ran *[]int) Engine {
 	return Engine{Name: "icount", Plan: func(context.Context, Job) ([]Step, error) {
 		var list []Step

@@ -28,7 +28,7 @@ const (
 
 func silent(string) {}
 
-// subjects are those, and the floor.
+// subjects returns the variants base and whole, and the floor.
 func subjects(t *testing.T) []stubs.Variant {
 	t.Helper()
 	var list []stubs.Variant
@@ -127,7 +127,7 @@ func TestStatic(t *testing.T) {
 	}
 }
 
-// page is the study's page of records.
+// page returns the study's page of records.
 func page(t *testing.T, records []record.Record) string {
 	t.Helper()
 	var b bytes.Buffer

@@ -9,7 +9,7 @@ import (
 	"github.com/entrylab/entrylab/measure/record"
 )
 
-// figure is a count of a variant, as QEMU's emulator gives it.
+// figure returns a count of a variant, as QEMU's emulator gives it.
 func figure(variant string) record.Record {
 	c := record.Config{Build: "(devel)", Code: "0123", Engine: "icount", Machine: "microvm", CPU: "max", Emulator: "QEMU 7.2", Host: "a CPU"}
 	return record.New(c, wire.Measure{Variant: variant, Op: "null-call", N: 500, Batches: 15, Min: 42, Median: 42, Max: 42, Agree: 1},

@@ -162,7 +162,7 @@ func (x *text) replace(t *testing.T, function, was, becomes string) {
 	copy(code[i:], becomes)
 }
 
-// code is a function's bytes.
+// code returns a function's bytes.
 func (x *text) code(t *testing.T, name string) []byte {
 	t.Helper()
 	f, ok := x.functions[name]
@@ -341,7 +341,7 @@ func TestCatches(t *testing.T) {
 	}
 }
 
-// edited is a variant with other instructions in the place of one.
+// edited returns a variant with other instructions in the place of one.
 func edited(name, function string, was Ins, items ...Item) func(*testing.T) stubs.Variant {
 	return func(t *testing.T) stubs.Variant {
 		n := preset(t, name)
@@ -350,7 +350,7 @@ func edited(name, function string, was Ins, items ...Item) func(*testing.T) stub
 	}
 }
 
-// stub is the variant of a file.
+// stub returns the variant of a file.
 func stub(t *testing.T, path string) stubs.Variant {
 	t.Helper()
 	need.Tool(t, "as")
@@ -364,7 +364,7 @@ func stub(t *testing.T, path string) stubs.Variant {
 // cases are stubs with the faults of real kernels.
 const cases = "../../stubs/gnuas/testdata/cases/"
 
-// belowRSP is the case of a word below RSP, 8 bytes lower: an interrupt aligns the
+// belowRSP returns the case of a word below RSP, 8 bytes lower: an interrupt aligns the
 // stack first, and leaves the case's own word alone.
 func belowRSP(t *testing.T) stubs.Variant {
 	t.Helper()
@@ -383,9 +383,9 @@ func belowRSP(t *testing.T) stubs.Variant {
 	return stub(t, path)
 }
 
-// loseUserSP is linux-3.19 with a function that keeps the user's RSP, on its way from
-// RSPScratch by way of a register, in a word that an interrupt overwrites; on and off
-// stand around that.
+// loseUserSP returns linux-3.19 with a function that keeps the user's RSP, on its way from
+// RSPScratch by way of a register, in a word that an interrupt overwrites; on and off stand
+// around that.
 func loseUserSP(function string, by Reg, on, off Ins) func(*testing.T) stubs.Variant {
 	gs := Fields[layout.PerCPU[Mem]](GS)
 	return func(t *testing.T) stubs.Variant {

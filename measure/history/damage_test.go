@@ -115,7 +115,7 @@ func TestRemoved(t *testing.T) {
 	}
 }
 
-// many are entries that fill some pages of a database.
+// many returns entries that fill some pages of a database.
 func many() []Entry {
 	var all []Entry
 	for n := range 1000 {

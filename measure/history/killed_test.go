@@ -120,7 +120,7 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// acknowledged are the numbers that a writer printed: from 0 on, each once.
+// acknowledged returns how many numbers a writer printed: from 0 on, each once.
 func acknowledged(t *testing.T, out []byte) int {
 	t.Helper()
 	n := 0

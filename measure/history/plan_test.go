@@ -65,7 +65,7 @@ func TestPlans(t *testing.T) {
 	}
 }
 
-// planOf is how the database would carry out a statement.
+// planOf returns how the database would carry out a statement.
 func planOf(t *testing.T, s *database, sqlite bool, text string, args ...any) string {
 	t.Helper()
 	word := "EXPLAIN "

@@ -17,7 +17,7 @@ import (
 	"github.com/entrylab/entrylab/measure/record"
 )
 
-// count is an exact figure of a night.
+// count returns an exact figure of a night.
 func count(night int, series string, value float64) Entry {
 	when := time.Date(2026, 1, 1+night, 2, 3, 4, 5, time.UTC)
 	return Entry{

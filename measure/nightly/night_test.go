@@ -106,7 +106,7 @@ func newNights(t *testing.T, engine string) *nights {
 	return nightsIn(t, engine, t.TempDir())
 }
 
-// nightsIn is newNights with the store of that URL.
+// nightsIn works like newNights, but with the store of that URL.
 func nightsIn(t *testing.T, engine, url string) *nights {
 	t.Helper()
 	s, err := history.Open(t.Context(), url)
@@ -122,7 +122,7 @@ func nightsIn(t *testing.T, engine, url string) *nights {
 	return &nights{t: t, store: s, m: Matrix{Subjects: []string{"linux-4.1"}, Base: "linux-3.19", Engines: []string{engine}, Boots: 8}}
 }
 
-// night is today's.
+// night returns today's night.
 func (n *nights) night() *Night {
 	now := time.Date(2026, 1, n.day, 0, 0, 0, 0, time.UTC)
 	return &Night{

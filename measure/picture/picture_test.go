@@ -15,7 +15,7 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// variants are those of the README's picture.
+// variants returns the variants of the README's picture.
 func variants(t *testing.T) []stubs.Variant {
 	t.Helper()
 	var list []stubs.Variant

@@ -74,7 +74,7 @@ func take(t *testing.T, q *Queue, needs, want string) *Held {
 	return h
 }
 
-// found is what a machine finds in a cell.
+// found returns what a machine finds in a cell.
 func found(q *Queue, h *Held) history.Entry {
 	return history.Entry{
 		Format: history.Format, Kind: history.Cell, Time: time.Now().UTC(), Night: night, Series: h.Cell,
@@ -89,7 +89,7 @@ func finish(t *testing.T, q *Queue, h *Held) {
 	}
 }
 
-// kept are the machines that found each cell.
+// kept returns the machines that found each cell.
 func kept(t *testing.T, q *Queue) map[string]string {
 	t.Helper()
 	by := map[string]string{}

@@ -91,7 +91,7 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// toy is a path whose entry has this instruction at an address of the kernel.
+// toy returns a path whose entry has this instruction at an address of the kernel.
 func toy(code []byte, data []byte) trace.Path {
 	const base, user, kernel = 0xffffffff81000000, 0x7fff0000, 0xffffc90000004000
 	p := trace.Path{Subject: "toy", Steps: []trace.Step{{Addr: 0x1000, Code: []byte{0x0f, 0x05}, SP: user, Func: trace.Ring3}}}

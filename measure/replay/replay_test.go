@@ -33,7 +33,7 @@ func named(t testing.TB, names ...string) []stubs.Variant {
 	return list
 }
 
-// edited is linux-3.19 with items in front of its entry.
+// edited returns linux-3.19 with items in front of its entry.
 func edited(t testing.TB, name string, items ...Item) stubs.Variant {
 	n := named(t, "linux-3.19")[0]
 	n.Name = name
@@ -48,7 +48,7 @@ func edited(t testing.TB, name string, items ...Item) stubs.Variant {
 	return n
 }
 
-// all is the presets, and what they leave out of the ways in and out.
+// all returns the presets that ring 3 can replay, the variants of axes, and the floor.
 func all(t testing.TB) []stubs.Variant {
 	var list []stubs.Variant
 	for _, p := range stubs.Presets() {

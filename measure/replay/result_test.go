@@ -17,8 +17,8 @@ import (
 	"github.com/entrylab/entrylab/measure/stats"
 )
 
-// simulate is a run whose placements are made up: the second variant takes
-// difference cycles more than the first, the controls what they are said to.
+// simulate returns a run whose placements are made up: the second variant takes difference
+// cycles more than the first, the controls what they are said to.
 func simulate(t *testing.T, difference, aa, dose, noise float64, dropped int) *Replay {
 	t.Helper()
 	r, err := Prepare(Config{Variants: named(t, "linux-3.19", "linux-4.1", axes[0]), Processes: 5, Seed: 7})

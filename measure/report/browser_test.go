@@ -81,7 +81,7 @@ func inaccessible(text string) []string {
 	return problems
 }
 
-// colorsOf are the colours that a style sheet declares first.
+// colorsOf returns the colours that a style sheet declares first.
 func colorsOf(sheet string) map[string]string {
 	colors := map[string]string{}
 	for _, m := range regexp.MustCompile(`--(\w+): (#[0-9a-f]{6})`).FindAllStringSubmatch(strings.SplitN(sheet, "}", 2)[0], -1) {

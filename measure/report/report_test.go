@@ -24,8 +24,8 @@ import (
 	"github.com/entrylab/entrylab/stubs/count"
 )
 
-// records are a whole study's, with made-up figures: exact counts, and cycles
-// of 500 placements in four forms.
+// records returns a whole study's, with made-up figures: exact counts, and cycles of 500
+// placements in four forms.
 func records(t testing.TB) []record.Record {
 	t.Helper()
 	list := study.Mail().Variants()
@@ -67,7 +67,7 @@ var once struct {
 	text string
 }
 
-// written is the report of the records, written once for all tests.
+// written returns the report of the records, written once for all tests.
 func written(t testing.TB) string {
 	t.Helper()
 	once.Do(func() { once.text = write(t) })
@@ -356,7 +356,7 @@ func TestRuns(t *testing.T) {
 	}
 }
 
-// BenchmarkReport is a whole report of a study: at most 0.8 s.
+// BenchmarkReport writes a whole report of a study: at most 0.8 s.
 func BenchmarkReport(b *testing.B) {
 	all := records(b)
 	for b.Loop() {

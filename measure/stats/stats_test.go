@@ -27,8 +27,8 @@ func none(*rand.Rand) float64 { return 0 }
 
 func flat(float64) float64 { return 0 }
 
-// spikes are a preemption in 2 % of all samples, and in a third of them a few
-// cycles from a busy neighbour.
+// spikes models a preemption in 2 % of all samples, and in a third of them a few cycles
+// from a busy neighbour.
 func spikes(rng *rand.Rand) float64 {
 	s := rng.ExpFloat64() * 0.3
 	if rng.Float64() < 0.02 {
@@ -40,7 +40,7 @@ func spikes(rng *rand.Rand) float64 {
 	return s
 }
 
-// bimodal is three alignments in four that cost a cycle more than the other.
+// bimodal models three alignments in four that cost a cycle more than the other.
 func bimodal(rng *rand.Rand) float64 {
 	if rng.IntN(4) == 0 {
 		return -2.1
@@ -73,7 +73,7 @@ func (m machine) run(t *testing.T, rng *rand.Rand) Estimate {
 
 var runs = flag.Int("runs", 200, "TestCoverage, TestCoverageOfProcesses: simulated runs of each machine")
 
-// chance is how much more is left to it by the simulated runs than by 1000.
+// chance returns by what factor the simulated runs leave more to chance than 1000 would.
 func chance() float64 { return math.Sqrt(1000 / float64(*runs)) }
 
 // TestCoverage: of many runs, 95 % give an interval that holds the truth, and

@@ -99,8 +99,8 @@ are for readers, frames are drawn in a report, limits end the page. A part asks 
 	golden.Same(t, "../../docs/questions.md", b.String())
 }
 
-// inPage is a variant of a question as the page has it: a preset's name, or the one that
-// readers see with the axes that make it.
+// inPage returns a variant of a question as the page has it: a preset's name, or the one
+// that readers see with the axes that make it.
 func (q Question) inPage(written string) string {
 	if n := q.names[written]; q.Title(n) != n {
 		return fmt.Sprintf("%s (`%s`)", q.Title(n), written)

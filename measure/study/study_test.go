@@ -52,7 +52,7 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-// rung is the record of a rung of a ladder.
+// rung returns the record of a rung of a ladder.
 func rung(form, kind string, more, run int, reads, half float64) record.Record {
 	r := recordtest.Timed(engine.Control, fmt.Sprintf("ladder: %d more, %s", more, kind), form, run, reads)
 	r.Samples, r.Axes, r.Batches = nil, "", 10
@@ -130,7 +130,7 @@ func TestAgreement(t *testing.T) {
 	}
 }
 
-// sample is a study's records with made-up figures.
+// sample returns a study's records with made-up figures.
 func sample() []record.Record {
 	list := Mail().Variants()
 	var records []record.Record

@@ -9,7 +9,7 @@ import (
 	"github.com/entrylab/entrylab/measure/trace"
 )
 
-// called is a call of a kernel whose entry and C entry begin at these addresses.
+// called returns a call of a kernel whose entry and C entry begin at these addresses.
 func called(name string, entry, c uint64, further ...string) trace.Path {
 	const stack, user = 0xffffc90000004000, 0x7fff0000
 	call, ret, nop := []byte{0xe8, 0, 0, 0, 0}, []byte{0xc3}, []byte{0x90}

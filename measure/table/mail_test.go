@@ -14,7 +14,7 @@ import (
 	"github.com/entrylab/entrylab/measure/table"
 )
 
-// mailOf is the mail of records of two variants.
+// mailOf returns the mail of records of two variants.
 func mailOf(t *testing.T, records []record.Record, names []string, engines ...string) (string, []*analysis.Comparison) {
 	t.Helper()
 	var list []*analysis.Comparison

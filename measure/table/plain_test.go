@@ -9,7 +9,7 @@ import (
 	"github.com/entrylab/entrylab/measure/record"
 )
 
-// plain is a document of tables alone.
+// plain returns a document of tables alone.
 func plain() *Document {
 	counts := &Table{Name: "variants", Head: []string{"variant", "pass"}}
 	counts.Add("a", 10)

@@ -16,19 +16,19 @@ import (
 	"github.com/entrylab/entrylab/measure/stats"
 )
 
-// value is what a variant took in placements.
+// value returns what a variant took in placements.
 func value(name string, d analysis.Difference, cycles ...float64) analysis.Value {
 	return analysis.Value{
 		Variant: name, Records: []record.Record{{Unit: record.Cycles, N: 1, Batches: len(cycles)}}, Samples: cycles, Mean: stats.Mean(cycles), Difference: d,
 	}
 }
 
-// interval is a difference with one.
+// interval returns a difference with an interval.
 func interval(mean, half float64) analysis.Difference {
 	return analysis.Difference{Kind: analysis.Interval, Unit: record.Cycles, Value: mean, Low: mean - half, High: mean + half, SD: 1, N: 3}
 }
 
-// replayed is a made-up comparison of three variants in placements.
+// replayed returns a made-up comparison of three variants in placements.
 func replayed() *analysis.Comparison {
 	e, _ := engine.Find("replay")
 	var none analysis.Difference

@@ -25,7 +25,7 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// finished is a comparison whose guest has said what text holds.
+// finished returns a comparison whose guest has said what text holds.
 func finished(t *testing.T, engineName vm.Engine, text string, names ...string) *analysis.Comparison {
 	t.Helper()
 	results, err := wire.Parse(text)

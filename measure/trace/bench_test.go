@@ -14,7 +14,7 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// cpuTime is the CPU time of this process and of the machines that have ended.
+// cpuTime returns the CPU time of this process and of the machines that have ended.
 func cpuTime(b *testing.B) (sum time.Duration) {
 	b.Helper()
 	for _, of := range []int{unix.RUSAGE_SELF, unix.RUSAGE_CHILDREN} {

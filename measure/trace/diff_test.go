@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// pathOf is a path through one function, of instructions in hex.
+// pathOf returns a path through one function, of instructions in hex.
 func pathOf(t *testing.T, at uint64, list ...string) Path {
 	t.Helper()
 	p := Path{Subject: "v"}

@@ -11,8 +11,8 @@ import (
 	"github.com/entrylab/entrylab/stubs/prove"
 )
 
-// want is the outcome that a case must have. Its name says which: a fault, as it was in
-// the entry code of real kernels, begins with b, a sound stub with ok.
+// want returns the outcome that a case must have. Its name says which: a fault, as it was
+// in the entry code of real kernels, begins with b, a sound stub with ok.
 func want(name string) prove.Outcome {
 	if strings.HasPrefix(name, "ok-") {
 		return prove.Proved

@@ -364,7 +364,7 @@ func TestBases(t *testing.T) {
 // kernelAddress is a return address, which depends on where the code is linked.
 var kernelAddress = regexp.MustCompile(`0xffffffff8[0-9a-f]{7}`)
 
-// proofOfEntry is what is known about the entry's instructions, by their offsets, the
+// proofOfEntry returns what is known about the entry's instructions, by their offsets, the
 // figures of the proof, and the entry's size. In a file, labels take the place of
 // functions, so the entry is the code within the given size; 0 means its whole function.
 func proofOfEntry(t *testing.T, n stubs.Variant, size uint64) ([]string, uint64) {

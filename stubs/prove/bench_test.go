@@ -9,7 +9,7 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// longer is linux-4.1 with code of so many instructions before the call of the
+// longer returns linux-4.1 with code of so many instructions before the call of the
 // handler: straight, or a loop.
 func longer(tb testing.TB, name string, items ...asm.Item) *subject {
 	n, err := stubs.ParseVariant("linux-4.1")
@@ -20,7 +20,7 @@ func longer(tb testing.TB, name string, items ...asm.Item) *subject {
 	return subjectOf(tb, n)
 }
 
-// straight is code of so many instructions, whose results depend on each other.
+// straight returns code of so many instructions, whose results depend on each other.
 func straight(instructions int) []asm.Item {
 	return slices.Repeat([]asm.Item{
 		asm.ADDQ(asm.RDI, asm.R11), asm.ROLQ(7, asm.R11), asm.XORQ(asm.RSI, asm.R11), asm.MOVQ(asm.R11, asm.RSP.At(-8)),
@@ -28,7 +28,7 @@ func straight(instructions int) []asm.Item {
 	}, instructions/5)
 }
 
-// turns is a loop of so many turns.
+// turns returns a loop of so many turns.
 func turns(n int) []asm.Item {
 	return []asm.Item{asm.MOVL(uint32(n), asm.RCX), asm.LABEL("turn"), asm.DECL(asm.RCX), asm.JNE("turn")}
 }

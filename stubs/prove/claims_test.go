@@ -40,8 +40,7 @@ func compareNumber(items ...asm.Item) func(*asm.Program) error {
 	)
 }
 
-// bareCalls is bare's entry with a call of a handler, sound but for the look at
-// Thread.Flags.
+// bareCalls makes bare's entry call a handler, sound but for the look at Thread.Flags.
 func bareCalls(p *asm.Program) error {
 	f := find(p, "entry_SYSCALL_64")
 	gs := asm.Fields[layout.PerCPU[asm.Mem]](asm.GS)

@@ -94,7 +94,7 @@ func (c *cpu) run(code []byte) {
 	(*(*func())(unsafe.Pointer(&function)))()
 }
 
-// condition is what the CPU makes of a condition code (SDM volume 2, appendix B).
+// condition returns what the CPU makes of a condition code (SDM volume 2, appendix B).
 func (c *cpu) condition(cc uint8) bool {
 	is := func(bit uint64) bool { return c.regs.outFlags&bit != 0 }
 	less := is(x86.X86_EFLAGS_SF) != is(x86.X86_EFLAGS_OF)

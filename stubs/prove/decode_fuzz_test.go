@@ -30,7 +30,7 @@ func someCode(rng *rand.Rand) []byte {
 	return code[:15]
 }
 
-// immWidth is how many bytes of a constant count.
+// immWidth returns how many bytes of a constant count.
 func immWidth(in *inst) uint8 {
 	switch {
 	case in.enc.immLen == 1 && (in.op >= opROL && in.op <= opSHRD || in.op == opRCL || in.op == opRCR):
@@ -77,7 +77,7 @@ func readAlike(in *inst, got disassembled) bool {
 	return got.mnemonic == want.mnemonic && slices.Equal(got.operands, want.operands)
 }
 
-// anyWidth is an operand without its width.
+// anyWidth returns an operand without its width.
 func anyWidth(o string) string {
 	if _, rest, ok := strings.Cut(o, " "); ok {
 		return rest
@@ -92,8 +92,8 @@ func anyWidth(o string) string {
 	return o
 }
 
-// fuzzed is how many pieces of code each disassembler reads, fewPieces how many are
-// enough to find a fault in a form that is not rare.
+// fuzzed returns how many pieces of code each disassembler reads; fewPieces are enough to
+// find a fault in a form that is not rare.
 func fuzzed() int {
 	if *every {
 		return 40_000
@@ -103,8 +103,8 @@ func fuzzed() int {
 
 const fewPieces = 2000
 
-// misread are the pieces of code that a disassembler reads otherwise than a
-// decoder, of those that the decoder does not refuse.
+// misread returns the pieces of code that a disassembler reads otherwise than a decoder, of
+// those that the decoder does not refuse.
 func misread(t *testing.T, d disassembler, decode func([]byte) (inst, error), pieces int) (wrong []string) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	var list [][]byte
@@ -135,7 +135,7 @@ func misread(t *testing.T, d disassembler, decode func([]byte) (inst, error), pi
 	return wrong
 }
 
-// notByLLVM are forms that llvm-mc 14 reads otherwise than a CPU.
+// notByLLVM reports whether llvm-mc 14 reads a form otherwise than a CPU.
 func notByLLVM(in *inst, code []byte, text string) bool {
 	prefixes := slices.IndexFunc(code, func(b byte) bool { return strings.IndexByte("\x66\xf0\xf2\xf3\x64\x65\x2e\x3e", b) < 0 })
 	switch {
@@ -222,7 +222,7 @@ var mayLock = []string{
 	"add", "adc", "and", "btc", "btr", "bts", "cmpxchg", "dec", "inc", "neg", "not", "or", "sbb", "sub", "xor", "xadd", "xchg",
 }
 
-// whyRefused is the reason for which the decoder refuses a form of an instruction that
+// whyRefused returns the reason for which the decoder refuses a form of an instruction that
 // it knows, empty if there is none: it has been left out by mistake.
 func whyRefused(code []byte, got disassembled) string {
 	var p66, lock, repeats, fsgs, null bool
@@ -303,8 +303,8 @@ func whyRefused(code []byte, got disassembled) string {
 	return ""
 }
 
-// refusals are the forms that the decoder refuses, of those that llvm-mc reads as
-// instructions which the decoder knows: how many there are of each reason.
+// refusals counts, by the reason, the forms that the decoder refuses, of those that llvm-mc
+// reads as instructions which the decoder knows.
 func refusals(t *testing.T, decode func([]byte) (inst, error)) (reasons map[string]int, without []string) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	var list [][]byte

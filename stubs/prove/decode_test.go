@@ -129,7 +129,7 @@ func TestDecode(t *testing.T) {
 	}
 }
 
-// plain is a listing's text with what may be written in several ways made one.
+// plain returns a listing's text with what may be written in several ways made one.
 func plain(text string) string {
 	text, _, _ = strings.Cut(text, " #")
 	text = twoOperands.ReplaceAllString(text, "$1, $2")

@@ -66,7 +66,7 @@ var disassemblers = []disassembler{
 	}},
 }
 
-// read is what a disassembler says of each piece.
+// read returns what a disassembler says of each piece.
 func (d disassembler) read(t *testing.T, list [][]byte) (texts []string, whole []bool) {
 	var lines []string
 	for line := range strings.Lines(d.run(t, list)) {
@@ -93,7 +93,7 @@ func (d disassembler) read(t *testing.T, list [][]byte) (texts []string, whole [
 	return texts, whole
 }
 
-// first is the first instruction in each piece, however long it is.
+// first returns the first instruction in each piece, however long it is.
 func (d disassembler) first(t *testing.T, list [][]byte) (texts []string) {
 	begin := true
 	text := ""
@@ -240,7 +240,7 @@ func number(s string) (uint64, error) {
 	return strconv.ParseUint(s, 0, 64)
 }
 
-// registerName is a register of a width as Intel names it.
+// registerName returns a register of a width as Intel names it.
 func registerName(o operand, width uint8) string {
 	if o.high {
 		return [...]string{"ah", "ch", "dh", "bh"}[o.reg]
@@ -263,7 +263,7 @@ func registerName(o operand, width uint8) string {
 	return name
 }
 
-// operandParts is an operand of the decoder's.
+// operandParts returns an operand of the decoder's.
 func operandParts(in *inst, o operand, width uint8) string {
 	switch o.kind {
 	case inReg:
@@ -309,7 +309,7 @@ var families = map[opcode][]string{
 	opNOP:      {"nop", "xchg"},
 }
 
-// parts is an instruction of the decoder's.
+// parts returns an instruction of the decoder's.
 func (in *inst) parts() disassembled {
 	suffix := map[uint8]string{1: "b", 2: "w", 4: "d", 8: "q"}[in.width]
 	p := disassembled{mnemonic: strings.ToLower(opNames[in.op])}

@@ -23,10 +23,10 @@ type mutant struct {
 	code []byte
 }
 
-// mutants are the changes of an instruction: it is deleted (replaced by NOPs),
-// each of its registers is made every other that its encoding has room for, so
-// is its condition, each bit of its displacement and constant is flipped, its
-// width is changed, and a load is made a store.
+// mutants returns the changes of an instruction: it is deleted (replaced by NOPs), each of
+// its registers is made every other that its encoding has room for, so is its condition,
+// each bit of its displacement and constant is flipped, its width is changed, and a load is
+// made a store.
 func mutants(in *inst, code []byte) []mutant {
 	var list []mutant
 	first, _ := decode(code, 0)
@@ -111,7 +111,8 @@ func mutants(in *inst, code []byte) []mutant {
 	return list
 }
 
-// swapped is two instructions that follow each other, in the other order; none if they may change places, or cannot.
+// swapped returns two instructions that follow each other, in the other order; none if they
+// may change places, or cannot.
 func swapped(a, b *inst, code []byte) []mutant {
 	if commute(effectsOf(a), effectsOf(b)) {
 		return nil
@@ -124,7 +125,7 @@ func swapped(a, b *inst, code []byte) []mutant {
 	return []mutant{{changesPlaces, slices.Concat(second, first)}}
 }
 
-// moved is an instruction that is moved by n bytes and names the same places.
+// moved returns an instruction that is moved by n bytes and names the same places.
 func moved(in *inst, code []byte, n int) ([]byte, bool) {
 	b := bytes.Clone(code)
 	at, size := in.enc.disp, in.enc.dispLen
@@ -145,7 +146,7 @@ func moved(in *inst, code []byte, n int) ([]byte, bool) {
 	return b, d<<(64-8*size)>>(64-8*size) == d
 }
 
-// byteWide is an instruction with its operand made a byte.
+// byteWide returns an instruction with its operand made a byte.
 func byteWide(in *inst, code []byte) []mutant {
 	b := bytes.Clone(code)
 	if int(in.enc.op) >= len(b) || b[in.enc.op]&1 == 0 {
@@ -159,7 +160,7 @@ func byteWide(in *inst, code []byte) []mutant {
 	return []mutant{{"the width is a byte", b}}
 }
 
-// mutated is the subject with other bytes at an address.
+// mutated returns the subject with other bytes at an address.
 func (s *subject) mutated(addr uint64, code []byte) *subject {
 	c := *s
 	c.parts = slices.Clone(s.parts)
@@ -182,9 +183,9 @@ func (s *subject) mutated(addr uint64, code []byte) *subject {
 // farAway is where no function of a linked variant is.
 const farAway = 0xffff_ffff_f000_0000
 
-// twice is the subject with the instruction at an address run twice. As there is
-// no room for it, the decoded instructions are changed: in its place is a jump to
-// two copies, and behind them one back.
+// twice returns the subject with the instruction at an address run twice. As there is no
+// room for it, the decoded instructions are changed: in its place is a jump to two copies,
+// and behind them one back.
 func (s *subject) twice(addr uint64) *subject {
 	c := *s
 	c.parts = slices.Clone(s.parts)
@@ -247,7 +248,7 @@ func allMutants(t testing.TB, n stubs.Variant) []oneMutant {
 	return list
 }
 
-// mutantsIn are all mutants of what is proved.
+// mutantsIn returns all mutants of what is proved.
 func mutantsIn(t testing.TB, s *subject, places places) []oneMutant {
 	t.Helper()
 	var list []oneMutant
@@ -293,7 +294,7 @@ func (m oneMutant) unseen() string {
 	return fmt.Sprintf("%v: the proof does not see that %s (%s)", m.where, m.what, now)
 }
 
-// surviving are those of a list that the proof does not reject.
+// surviving reports, for each of a list, whether the proof does not reject it.
 func surviving(list []oneMutant) []bool {
 	survived := make([]bool, len(list))
 	var wg sync.WaitGroup

@@ -31,7 +31,7 @@ func startSolver(t *testing.T) *solver.Solver {
 	return s
 }
 
-// disagreements are the checks of which a solver says otherwise than the proof.
+// disagreements returns the checks of which a solver says otherwise than the proof.
 func disagreements(t *testing.T, s *solver.Solver, o *Obligations) []Check {
 	t.Helper()
 	sat, err := s.Ask(o.Script, len(o.Checks))
@@ -71,7 +71,7 @@ func TestSolver(t *testing.T) {
 	}
 }
 
-// with612 is 6.12 with changes, each behind a +.
+// with612 returns 6.12 with changes, each behind a +.
 func with612(t *testing.T, changes string) stubs.Variant {
 	t.Helper()
 	n, err := stubs.ParseVariant("linux-6.12" + changes)
@@ -138,7 +138,7 @@ const (
 	exitOfArch  = "arch_exit_to_user_mode_prepare"
 )
 
-// refutedOf are the obligations that are refuted and, with -every, all others.
+// refutedOf returns the obligations that are refuted and, with -every, all others.
 func refutedOf(t *testing.T, n stubs.Variant) *Obligations {
 	t.Helper()
 	obj, err := link(n)

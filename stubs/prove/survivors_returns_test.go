@@ -111,7 +111,7 @@ var survivorsOfDrawing = []survivor{
 	survives(ofPresets(inAsserts, stubs.ExitWorkChecked), everything, ".*", "it is an assertion: it holds, and nothing depends on it"),
 }
 
-// ofPresets is a function of the presets that have a value of an axis.
+// ofPresets returns the names of a function in the presets that have a value of an axis.
 func ofPresets(function string, value stubs.Value) string {
 	var names []string
 	for _, p := range stubs.Presets() {

@@ -32,7 +32,8 @@ func survivesBefore(functions string, of, with likes, why string) survivor {
 	return survivesWith(functions, of, changesPlaces, with, why)
 }
 
-// survivesWith is for a change of an instruction that stands before another.
+// survivesWith works like survives, but for a change of an instruction that stands before
+// another.
 func survivesWith(functions string, of likes, what string, with likes, why string) survivor {
 	s := survives(functions, of, what, why)
 	s.with = with
@@ -56,8 +57,8 @@ func (l likes) has(in asm.Ins) bool {
 	return slices.ContainsFunc(l, func(of like) bool { return of(in) })
 }
 
-// one is the instructions of one of some mnemonics, in a list for survives.
-// Operands are the same values, or func(any) bool; without any all will do.
+// one matches the instructions of one of some mnemonics, in a list for survives. Operands
+// are the same values, or func(any) bool; without any all will do.
 func one(mnemonics string, operands ...any) likes {
 	return likes{func(in asm.Ins) bool {
 		if !slices.Contains(strings.Split(mnemonics, "|"), in.Mnemonic()) {
@@ -86,23 +87,23 @@ func sameOperand(got, want any) bool {
 	return fmt.Sprint(got) == fmt.Sprint(want)
 }
 
-// touching are all that have an operand in memory at an address in base.
+// touching matches all that have an operand in memory at an address in base.
 func touching(base asm.Reg) likes {
 	return likes{func(in asm.Ins) bool { m, ok := in.Memory(); return ok && m.Base() == base }}
 }
 
 func anything(any) bool { return true }
 
-// gpr is a general register.
+// gpr reports whether an operand is a general register.
 func gpr(operand any) bool { r, ok := operand.(asm.Reg); return ok && r <= asm.R15 }
 
-// regOf is one of some registers.
+// regOf matches one of some registers.
 func regOf(list ...asm.Reg) func(any) bool {
 	return func(operand any) bool { r, ok := operand.(asm.Reg); return ok && slices.Contains(list, r) }
 }
 
-// inFrame is one of some slots of the frame. RSP may be at its start, at that of
-// a partial one, or below either at a return address.
+// inFrame matches one of some slots of the frame. RSP may be at its start, at that of a
+// partial one, or below either at a return address.
 func inFrame(base asm.Reg, slots ...asm.Slot) func(any) bool {
 	return func(operand any) bool {
 		m, ok := operand.(asm.Mem)
@@ -112,7 +113,7 @@ func inFrame(base asm.Reg, slots ...asm.Slot) func(any) bool {
 	}
 }
 
-// atFrame is one of some slots while RSP is at the frame's start.
+// atFrame matches one of some slots while RSP is at the frame's start.
 func atFrame(slots ...asm.Slot) func(any) bool {
 	return func(operand any) bool {
 		m, ok := operand.(asm.Mem)
@@ -120,10 +121,10 @@ func atFrame(slots ...asm.Slot) func(any) bool {
 	}
 }
 
-// onStack is memory relative to RSP.
+// onStack reports whether an operand is memory relative to RSP.
 func onStack(operand any) bool { m, ok := operand.(asm.Mem); return ok && m.Base() == asm.RSP }
 
-// to is where a branch goes to a label that each variant has.
+// to matches the target of a branch to a label that each variant has.
 func to(label string) func(any) bool {
 	return func(operand any) bool {
 		target, _ := operand.(string)

@@ -19,7 +19,7 @@ const (
 // everything is all instructions.
 var everything = likes{func(asm.Ins) bool { return true }}
 
-// ofThread is a word of a thread that a register points to.
+// ofThread matches a word of a thread that a register points to.
 func ofThread(slots ...asm.Slot) func(any) bool {
 	return func(operand any) bool {
 		m, ok := operand.(asm.Mem)
@@ -112,7 +112,8 @@ var survivorsOfTree = []survivor{
 	survives(stubs.SwitchResume, one("MOVL", 16, asm.R12), "bit ([0-3]|[5-9]|1[0-3]) of the constant", "there are more turns than are needed"),
 }
 
-// unnamed is where a branch goes without a label: over what is off.
+// unnamed reports whether an operand is the target of a branch without a label: over what
+// is off.
 func unnamed(operand any) bool {
 	switch operand.(type) {
 	case string, asm.Reg, asm.Mem:
@@ -121,7 +122,7 @@ func unnamed(operand any) bool {
 	return true
 }
 
-// toOneOf is where a branch goes to one of some labels.
+// toOneOf matches the target of a branch to one of some labels.
 func toOneOf(labels ...string) func(any) bool {
 	return func(operand any) bool {
 		return slices.ContainsFunc(labels, func(label string) bool { return to(label)(operand) })
