@@ -189,6 +189,17 @@ func bootBochs(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 	said := &lineFilter{to: &rec.stdio, keep: isComplaint}
 	cmd.Stdout, cmd.Stderr = logLines, said
 	cmd.ExtraFiles = []*os.File{consoleEnd}
+	var debugger *os.File
+	if c.Debug != nil {
+		ours, theirs, err := socketPair("Bochs's debugger")
+		if err != nil {
+			consoleEnd.Close()
+			return ending{}, err
+		}
+		defer ours.Close()
+		defer theirs.Close()
+		debugger, cmd.Stdin, cmd.Stdout = ours, theirs, theirs
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	cmd.WaitDelay = outputDelay
 	rec.start = time.Now()
@@ -203,10 +214,25 @@ func bootBochs(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 	var pump sync.WaitGroup
 	var consoleErr error
 	pump.Go(func() { consoleErr = consoleOut.pump() })
+	debugged := make(chan error, 1)
+	go func() {
+		var err error
+		if c.Debug != nil {
+			err = c.Debug(debugger)
+		}
+		if err != nil {
+			stop(err)
+		}
+		debugged <- err
+	}()
 	waitErr := cmd.Wait()
+	if debugger != nil {
+		debugger.Close() // what it waits for comes no more
+	}
+	debugErr := <-debugged
 	readOut(&pump, grace, console)
-	if consoleErr != nil {
-		return ending{}, consoleErr
+	if err := errors.Join(debugErr, consoleErr); err != nil {
+		return ending{}, err
 	}
 
 	code, signal, err := exitStatus(waitErr)

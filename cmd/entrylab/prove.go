@@ -37,7 +37,8 @@ second model of the instructions, and asks z3 or cvc5 to agree: no input may
 fail a claim that is proved, and some input must fail one that is refuted. The
 solver's answers are comments, so that the output is a script for any solver.
 
--confirm runs what the proof says in QEMU, and on this CPU in ring 3: the
+-confirm runs what the proof says in QEMU, or in Bochs if QEMU's CPU lacks
+something, and on this CPU in ring 3: the
 witness of each claim that is refuted, and each path of what is proved with
 random words for all that is unknown. It compares registers, XMM registers and
 MSRs among them, flags and memory with the proof's. What is refuted and not

@@ -5,24 +5,28 @@
 // One machine is QEMU's. It boots the kernel with the variant and stands at the entry
 // when the first call comes; from there on, registers and memory are set for each path
 // through QEMU's gdb stub. A path begins with SYSCALL, which finds the MSRs as the
-// variant's own syscall_init has left them, and includes the return to ring 3. The other is this CPU: a process has the variant's code at the addresses for
-// which it was linked, and is stepped. Ring 3 may not run SWAPGS, CLI, STI, MOV to and
-// from control registers, RDMSR, WRMSR, STAC and CLAC, and PUSHFQ and POPFQ do less there: what they do is
-// done in their place, and the path ends before SYSRETQ or IRETQ.
+// variant's own syscall_init has left them, and includes the return to ring 3. What QEMU's
+// CPU lacks and Bochs's has, as PCIDs and SPEC_CTRL, is run in Bochs in the same way,
+// through its debugger. The other is this CPU: a process has the variant's code at the
+// addresses for which it was linked, and is stepped. Ring 3 may not run SWAPGS, CLI, STI,
+// MOV to and from control registers, RDMSR, WRMSR, STAC and CLAC, and PUSHFQ and POPFQ do
+// less there: what they do is done in their place, and the path ends before SYSRETQ or
+// IRETQ.
 //
 // What the kernel does on a path, and what other threads and interrupts write, is put
 // into the machine where the proof has it. At each stop the registers, with the XMM
-// registers, MXCSR, the selectors and the MSRs of the path, RFLAGS, the bases
-// of FS and GS, and the words of the stack, the per-CPU area and the thread are compared
-// with the proof's. The process stops at each instruction, QEMU where the kernel or
-// others do something, at each return to ring 3, and for a witness at each instruction.
-// QEMU does not tell the MSRs that syscall_init writes, but EFER: there SYSCALL and the
-// returns to ring 3 show what they are.
+// registers, MXCSR, the selectors and the MSRs of the path, RFLAGS, the bases of FS and GS,
+// and the words of the stack, the per-CPU area and the thread are compared with the
+// proof's. The process stops at each instruction, an emulator where the kernel or others do
+// something, at each return to ring 3, and for a witness at each instruction. QEMU does not
+// tell the MSRs that syscall_init writes, but EFER: there SYSCALL and the returns to ring 3
+// show what they are.
 //
-// Neither machine has FRED: of a variant with entry=fred nothing is run or confirmed.
+// No machine has FRED: of a variant with entry=fred nothing is run or confirmed.
 package confirm
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -30,6 +34,7 @@ import (
 	"slices"
 
 	"github.com/entrylab/entrylab/boot/image"
+	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/stubs"
 	"github.com/entrylab/entrylab/stubs/prove"
@@ -71,8 +76,9 @@ func (r *Report) Agrees() bool {
 
 // The machines' names.
 const (
-	inQEMU = "in QEMU"
-	onThis = "on this CPU in ring 3"
+	inQEMU  = "in QEMU"
+	inBochs = "in Bochs"
+	onThis  = "on this CPU in ring 3"
 )
 
 // notInQEMU are the features that QEMU's TCG has not, and a variant's path needs.
@@ -82,12 +88,20 @@ const notInQEMU = layout.FeaturePCID | layout.FeatureIBRS | layout.FeatureBHICtr
 // no more, evenly spread; 0 is all of them.
 func Variant(ctx context.Context, n stubs.Variant, paths int) (*Report, error) {
 	list := []stubs.Variant{n}
-	if n.Axes.Bare { // a kernel needs one that is not
-		sound, err := stubs.ParseVariant("linux-3.19")
+	notQEMU := missing(n, notInQEMU)
+	var other string
+	switch {
+	case n.Axes.Bare: // a kernel needs one that is not
+		other = "linux-3.19"
+	case notQEMU != "": // onBochs needs the place of one that does not run
+		other = "linux-6.12"
+	}
+	if other != "" {
+		v, err := stubs.ParseVariant(other)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, sound)
+		list = append(list, v)
 	}
 	kernel, err := image.Build(image.Config{Variants: list})
 	if err != nil {
@@ -113,18 +127,22 @@ func Variant(ctx context.Context, n stubs.Variant, paths int) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	refuted := r.Proof.Outcome() == prove.Refuted
-	if why := missing(n); why != "" {
-		if refuted {
-			r.On, r.Proof = onThis, ring3.Proof
-		}
-		r.Runs = append(r.Runs, Run{Machine: inQEMU, Without: why})
+	emulator, on, without := inQEMU, onQEMU, notQEMU
+	if without != "" {
+		r.Runs = append(r.Runs, Run{Machine: inQEMU, Without: without})
+		emulator, on, without = inBochs, onBochs, cmp.Or(missing(n, notInBochs), noBochs(ctx))
+	}
+	if without != "" {
+		r.Runs = append(r.Runs, Run{Machine: emulator, Without: without})
 	} else {
-		r.On = inQEMU
-		err := onQEMU(ctx, n, list, kernel, func(m prove.Machine) error { return r.use(ctx, inQEMU, trials, m, paths) })
+		r.On = emulator
+		err := on(ctx, n, list, kernel, func(m prove.Machine) error { return r.use(ctx, emulator, trials, m, paths) })
 		if err != nil {
-			return nil, fmt.Errorf("%s: %s: %w", n.Name, inQEMU, err)
+			return nil, fmt.Errorf("%s: %s: %w", n.Name, emulator, err)
 		}
+	}
+	if r.On == "" && r.Proof.Outcome() == prove.Refuted {
+		r.On, r.Proof = onThis, ring3.Proof
 	}
 	if err := onCPU(obj, func(m prove.Machine) error { return r.use(ctx, onThis, ring3, m, paths) }); err != nil {
 		return nil, fmt.Errorf("%s: %s: %w", n.Name, onThis, err)
@@ -132,10 +150,18 @@ func Variant(ctx context.Context, n stubs.Variant, paths int) (*Report, error) {
 	return r, nil
 }
 
-// missing says what QEMU lacks for a variant.
-func missing(n stubs.Variant) string {
-	if f := n.Features() & notInQEMU; f != 0 {
+// missing says what an emulator that has not all features lacks for a variant.
+func missing(n stubs.Variant, not layout.Features) string {
+	if f := n.Features() & not; f != 0 {
 		return fmt.Sprintf("its CPU has no %v", f)
+	}
+	return ""
+}
+
+// noBochs says why there is no Bochs.
+func noBochs(ctx context.Context) string {
+	if err := vm.Bochs.Available(ctx, nil); err != nil {
+		return err.Error()
 	}
 	return ""
 }

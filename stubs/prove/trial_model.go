@@ -177,7 +177,8 @@ func (r *runner) pin() {
 		r.words[t] = n
 	}
 	spec := s.percpu[uint64(percpu.SpecCtrl.Off)]
-	r.words[spec] = r.rng.Uint64()&maskOf(4) | x86.SPEC_CTRL_IBRS
+	const others = 1<<1 | 1<<2 // STIBP and SSBD; WRMSR refuses bits that a CPU has not (SDM volume 4, 48H)
+	r.words[spec] = r.rng.Uint64()&others | x86.SPEC_CTRL_IBRS
 	for _, t := range r.flagWords() {
 		r.words[t] = r.someFlags()
 	}
