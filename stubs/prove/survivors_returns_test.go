@@ -71,6 +71,18 @@ var survivorsOfReturns = []survivor{
 // notTold is why a fault on the way to syscall_trace_leave is not seen.
 const notTold = "whether a tracer is told of a call's end is not proved"
 
+// survivorsOfTracing are those of what a tracer's calls go through.
+var survivorsOfTracing = []survivor{
+	survives("syscall_exit_to_user_mode_prepare", one("CALL", "syscall_trace_leave"), "deleted|"+changesPlaces, notTold),
+	survives("syscall_exit_to_user_mode_prepare", one("JNE", "syscall_exit_work"), "deleted|condition is (O|B|S|L)|bit [0-6] of the displacement", notTold),
+	survivesBefore("syscall_exit_to_user_mode_prepare", one("MOVQ", asm.RBX, asm.RDI), one("CALL", "syscall_trace_leave"), notTold),
+	survives("int_ret_from_sys_call", one("CALL", "syscall_trace_leave"), "deleted|"+changesPlaces, notTold),
+	survives("int_ret_from_sys_call", one("ANDL", anything, asm.RDI), "deleted|register is R.*|bit .* of the constant|the width is .*|"+changesPlaces, "how often a tracer is told of a call's end is not proved"),
+	survivesBefore("int_ret_from_sys_call", one("POPQ", asm.RDI), one("ANDL"), "how often a tracer is told of a call's end is not proved"),
+	survives("tracesys_phase1", one("MOVQ", onStack, asm.RAX), "deleted|register is R(AX|CX|DX|SI|DI|11)|bit .* of the displacement|the width is .*", "the number is loaded into RAX next, and what is loaded instead is loaded behind it, or is free here"),
+	survives("entry_SYSCALL_64", one("CALL", to("tracesys_phase1")), "deleted", "ZF is clear, as it is if there is a tracer, of whom the second phase takes care"),
+}
+
 // inlined is do_syscall_64 of each preset with exitwork=tests.
 var inlined = ofPresets(inSyscall, stubs.ExitWorkTests)
 

@@ -147,7 +147,7 @@ const (
 )
 
 // survivors are the reviewed changes that the proof does not reject.
-var survivors = slices.Concat(survivorsOfAssembly, survivorsOfTree, survivorsOfReturns, survivorsOfDrawing, survivorsOfFRED)
+var survivors = slices.Concat(survivorsOfAssembly, survivorsOfTree, survivorsOfReturns, survivorsOfDrawing, survivorsOfTracing, survivorsOfFRED)
 
 var survivorsOfAssembly = []survivor{
 	survives("syscall_init", one("SHRQ"), "bit [67] of the constant", "a shift takes six bits of its count"),
