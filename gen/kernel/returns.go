@@ -65,3 +65,28 @@ come: what is written at a time is the distance behind a RET or JMP, or its opco
 		RETURN(),
 	).Takes(RDI).Keeps(R8)
 }
+
+// returnsToKernel returns if the word at the distance at from the interrupted RSP is an address
+// of the kernel's functions: one of them is returning by the variant's thunk, which lies in the
+// group "entry", and its callers are not to be preempted. A thunk calls once at most, so that the
+// address is the first word or the second. Clobbers RAX, RCX, RDX.
+func returnsToKernel(sp Mem, at int) Block {
+	return Block{
+		MOVQ(sp, RDX),
+		MOVQ(RDX.At(at), RAX),
+		LEAQ(Sym(textStart), RCX),
+		CMPQ(RAX, RCX),
+		IF(AE,
+			LEAQ(Sym(entryStart), RCX),
+			CMPQ(RAX, RCX),
+			IF(B, RETURN()),
+			LEAQ(Sym(entryEnd), RCX),
+			CMPQ(RAX, RCX),
+			IF(AE,
+				LEAQ(Sym(textEnd), RCX),
+				CMPQ(RAX, RCX),
+				IF(B, RETURN()),
+			),
+		),
+	}
+}

@@ -421,6 +421,8 @@ is charged to the ring in which it struck. IF is 0.`,
 		LEAQ(Sym(entryEnd), RCX),
 		CMPQ(RAX, RCX),
 		IF(AE, RETURN()),
+		returnsToKernel(ptRegs(frame).SP, 0),
+		returnsToKernel(ptRegs(frame).SP, 8),
 		TESTL(layout.PreemptNoResched-1, gs.PreemptCount),
 		IF(NE,
 			ANDL(layout.PreemptNoResched-1, gs.PreemptCount), // whoever lowers it to 0 calls preempt_schedule
