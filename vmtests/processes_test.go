@@ -108,6 +108,7 @@ func TestExecOfNoProgram(t *testing.T) {
 func TestZombies(t *testing.T) {
 	t.Parallel()
 	m := machine(t, vm.TCG)
+	m.MemoryMiB = 1024 // there is room for all
 	if !*allPrograms {
 		m.MemoryMiB = 16
 	}
