@@ -81,7 +81,7 @@ func TestFuzzCatches(t *testing.T) {
 		},
 		{
 			"a pointer into the kernel is written to", "copy_to_user",
-			"4839c77738", "4839c77700", // CMPQ(RAX, RDI); JA "bad_range" goes on
+			"4839c7773c", "4839c77700", // CMPQ(RAX, RDI); JA "bad_range" goes on
 			vm.Panic,
 		},
 		{

@@ -26,7 +26,7 @@ func TestLeaksCatches(t *testing.T) {
 		},
 		{
 			"the pages of a memfd", "release_memfd",
-			"4885ff7504", "4885ff9090", // TESTQ(RDI, RDI); JNE to what frees them becomes NOPs
+			"4885ff7508", "4885ff9090", // TESTQ(RDI, RDI); JNE to what frees them becomes NOPs
 			"memfds",
 		},
 		{

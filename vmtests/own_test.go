@@ -62,9 +62,9 @@ func TestOwnGo(t *testing.T) {
 			t.Errorf("no %s in the output:\n%s", want, out)
 		}
 	}
-	_, example, _ := strings.Cut(read("examples/fenced/fenced.go"), "\n// fenced is")
+	_, example, _ := strings.Cut(read("examples/fenced/fenced.go"), "\n// fenced returns")
 	example, _, _ = strings.Cut(example, "\n}\n")
-	if example == "" || !strings.Contains(read("docs/own-stub.md"), "\n// fenced is"+example+"\n}\n") {
+	if example == "" || !strings.Contains(read("docs/own-stub.md"), "\n// fenced returns"+example+"\n}\n") {
 		t.Error("the example of docs/own-stub.md is not this one")
 	}
 }

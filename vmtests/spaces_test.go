@@ -82,7 +82,7 @@ func TestSpacesCatches(t *testing.T) {
 		},
 		{
 			"an address space is never freed", "mm_put",
-			"74025b", "74005b", // JE over POPQ RBX and RET; JE to them
+			"74065b", "74005b", // JE over POPQ RBX and RET; JE to them
 			vm.Exited, "status 1",
 		},
 	} {

@@ -94,7 +94,7 @@ func TestDetach(t *testing.T) {
 // TestTogether: words that follow each other are read and written at once, with the
 // registers, and before a step.
 func TestTogether(t *testing.T) {
-	s := scripted(packet("0100000000000000"+strings.Repeat("00", 400)) + packet("0200000000000000"+"0300000000000000") + packet("0400000000000000"))
+	s := scripted(packet("0100000000000000"+strings.Repeat("00", 600)) + packet("0200000000000000"+"0300000000000000") + packet("0400000000000000"))
 	if r, words, err := s.RegistersWords([]uint64{0x10, 0x18, 0x30}); err != nil || r.RAX != 1 || fmt.Sprint(words) != "[2 3 4]" {
 		t.Errorf("registers and words are %+v, %v and %v", r, words, err)
 	}
