@@ -55,7 +55,7 @@ func TestCompareKernels(t *testing.T) {
 		`(?m)^  handler +\d+ +\d+ +0$`,
 		`(?m)^  exit, from the handler's RET +\d+ +\d+ +0$`,
 		`(?m)^unknown call +\d+ +\d+ +\+1$`,
-		`(?m)^signal round trip +\d+ +\d+ +\+2$`,              // tgkill and rt_sigreturn
+		`(?m)^signal round trip +\d+ +\d+ +\+2$`,                  // tgkill and rt_sigreturn
 		`(?m)^thread switch by yield, one way .* \+[01](\.\d+)?$`, // a tick may come in between, of either
 		`(?m)^spectre_v2 +\S`,
 		`(?m)^SKIP: Linux \S+ \(vmlinuz-longer\): \d+ checks \(Linux has no control interface\)$`,
