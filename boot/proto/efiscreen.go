@@ -132,5 +132,7 @@ kernel has written on a screen of pixels. R12 is as in efi_main.`,
 	}
 }
 
-// efiLastRows is how many rows the firmware has to say something in the end.
-const efiLastRows = 4
+// efiLastRows is how many rows the firmware has to say something in the end: a line of each
+// file and one of the boots, each behind the end of a line, and the row of the cursor, so that
+// it does not scroll what the kernel has written.
+const efiLastRows = 5
