@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"slices"
 	"sync"
 
 	. "github.com/entrylab/entrylab/gen/asm"
@@ -49,23 +50,25 @@ var subsystems = []subsystem{
 // Body is the kernel: everything but the boot protocols, the stubs and the
 // symbol table. Its slices are shared; do not write to them.
 var Body = sync.OnceValue(func() Program {
-	var p Program
-	for _, s := range subsystems {
-		p.Add(s.program())
-	}
+	p := made(len(subsystems), func(i int) Program { return subsystems[i].program() })
 	for i := range p.Funcs {
 		f := &p.Funcs[i]
-		f.ReturnSites = f.Bits == 0 && !keepsRET(f.Name)
+		f.ReturnSites = f.Bits == 0 && !slices.Contains(keepRET(), f.Name)
 	}
 	return p
 })
 
-// program makes the subsystem's parts, on all CPUs.
+// program returns the subsystem's parts.
 func (s subsystem) program() Program {
-	parts := make([]Program, len(s.parts))
+	return made(len(s.parts), func(i int) Program { return s.parts[i]() })
+}
+
+// made returns n parts, one behind the other, which are made on all CPUs.
+func made(n int, part func(int) Program) Program {
+	parts := make([]Program, n)
 	var making sync.WaitGroup
-	for i, part := range s.parts {
-		making.Go(func() { parts[i] = part() })
+	for i := range parts {
+		making.Go(func() { parts[i] = part(i) })
 	}
 	making.Wait()
 	var p Program

@@ -1,7 +1,7 @@
 package kernel
 
 import (
-	"slices"
+	"sync"
 
 	. "github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
@@ -13,13 +13,15 @@ func returnThunks() Program {
 	return Program{Funcs: Funcs(returnsSelect), Data: []Data{returnThunk}}
 }
 
-// keepsRET reports whether a function returns by RET whatever the variant: what #DB of ring 0
-// runs, and the NMIs that it makes, or a breakpoint in a thunk would arrive there again.
-func keepsRET(name string) bool {
-	return slices.ContainsFunc([]func() Func{doTrapKernel, debugKernel, nmiKernel, eventMake, paranoidBody}, func(f func() Func) bool {
-		return f().Name == name
-	})
-}
+// keepRET returns the names of the functions that return by RET whatever the variant: what
+// #DB of ring 0 runs, and the NMIs that it makes, or a breakpoint in a thunk would arrive there
+// again.
+var keepRET = sync.OnceValue(func() (names []string) {
+	for _, f := range []func() Func{doTrapKernel, debugKernel, nmiKernel, eventMake, paranoidBody} {
+		names = append(names, f().Name)
+	}
+	return names
+})
 
 // returnThunk is where the kernel's functions jump to return, 0 if they return by RET.
 var returnThunk = BSS("return_thunk", 8, 8)
