@@ -81,8 +81,8 @@ func machineFor(t *testing.T, n stubs.Variant, engine vm.Engine) vm.Config {
 		}
 		return machine(t, engine)
 	}
-	if n.Features()&layout.FeatureBHICtrl != 0 {
-		need.Absent(t, need.CPUFeature, n.Name+" needs BHI_CTRL, which no emulated CPU has")
+	if lacks := n.Features() & vm.BochsLacks; lacks != 0 {
+		need.Absent(t, need.CPUFeature, fmt.Sprintf("%s needs %v, which no emulated CPU has", n.Name, lacks))
 	}
 	if n.Features()&layout.FeatureFRED != 0 {
 		return needFRED(t)

@@ -19,6 +19,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/internal/cache"
 	"github.com/entrylab/entrylab/internal/work"
@@ -35,9 +36,11 @@ const Bochs Engine = wire.EngineBochs
 const (
 	// BochsCPU is the default CPU model: the first with SMAP.
 	BochsCPU = "broadwell_ult"
-	// BochsFeaturesCPU is a model with every CPU feature that a variant may need;
-	// QEMU's emulator has none of them.
+	// BochsFeaturesCPU is a model with every CPU feature that a variant may need, but for
+	// BochsLacks and FRED; QEMU's emulator has none of them.
 	BochsFeaturesCPU = "tigerlake"
+	// BochsLacks are the features that a variant may need and no emulated CPU has.
+	BochsLacks = layout.FeatureBHICtrl
 	// BochsFREDCPU is a model with FRED, of which a Bochs built with FRED has more.
 	BochsFREDCPU = "wildcat_lake"
 	// bochsIPS is how many instructions take a second of the machine's time: the

@@ -38,9 +38,6 @@ type bochs struct {
 	entered uint64 // the entry, where it runs to first
 }
 
-// notInBochs are the features that no CPU of Bochs 2.7 has, and a variant's path needs.
-const notInBochs = layout.FeatureBHICtrl
-
 // prompt is what the debugger says when it waits for a command.
 var prompt = regexp.MustCompile(`<bochs:\d+> $`)
 

@@ -130,7 +130,7 @@ func Variant(ctx context.Context, n stubs.Variant, paths int) (*Report, error) {
 	emulator, on, without := inQEMU, onQEMU, notQEMU
 	if without != "" {
 		r.Runs = append(r.Runs, Run{Machine: inQEMU, Without: without})
-		emulator, on, without = inBochs, onBochs, cmp.Or(missing(n, notInBochs), noBochs(ctx))
+		emulator, on, without = inBochs, onBochs, cmp.Or(missing(n, vm.BochsLacks), noBochs(ctx))
 	}
 	if without != "" {
 		r.Runs = append(r.Runs, Run{Machine: emulator, Without: without})
