@@ -69,15 +69,7 @@ func onBochs(ctx context.Context, n stubs.Variant, list []stubs.Variant, kernel 
 		return errors.Join(failed, errDone)
 	}
 	_, err = vm.Run(ctx, m)
-	switch {
-	case failed != nil:
-		return failed
-	case errors.Is(err, errDone):
-		return nil
-	case err == nil:
-		err = errors.New("the machine ended before its first call")
-	}
-	return err
+	return ended(failed, err)
 }
 
 // begin lets the machine run to its first call, as onQEMU does, and puts the loader into

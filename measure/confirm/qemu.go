@@ -78,13 +78,19 @@ func onQEMU(ctx context.Context, n stubs.Variant, list []stubs.Variant, kernel *
 		return errors.Join(failed, errDone)
 	}
 	_, err = vm.Run(ctx, m)
+	return ended(failed, err)
+}
+
+// ended returns the error of a machine whose debugger has ended it with errDone, failed or
+// not; err is vm.Run's.
+func ended(failed, err error) error {
 	switch {
 	case failed != nil:
 		return failed
 	case errors.Is(err, errDone):
 		return nil
 	case err == nil:
-		err = errors.New("the machine ended before its first call")
+		return errors.New("the machine ended before its first call")
 	}
 	return err
 }
