@@ -12,6 +12,7 @@ import (
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/gen/x86"
 	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/stubs"
@@ -129,18 +130,68 @@ func TestBreakpointsCatchFRED(t *testing.T) {
 	}
 }
 
-// TestNotDelivered: what cannot be delivered with FRED is named where a variant has it.
+// TestNotDelivered: what cannot be delivered in Bochs, or with FRED, is named where a
+// variant runs so.
 func TestNotDelivered(t *testing.T) {
+	const atINT, byFRED = kindHeld + " at INT n and INT3", kindHeld + " with FRED"
 	for _, row := range []struct {
-		name string
-		fred bool
-		want bool
-	}{{"SYSCALL", false, false}, {"FRED", true, true}} {
-		list := NotDelivered([]*Result{{Engine: vm.Bochs, FRED: row.fred}})
-		if has := slices.ContainsFunc(list, func(u Undelivered) bool {
-			return u.Name == kindHeld+" with FRED on bochs"
-		}); has != row.want {
-			t.Errorf("%s: not delivered are %q", row.name, list)
+		name   string
+		result Result
+		want   []string
+	}{
+		{"SYSCALL", Result{Engine: vm.Bochs}, []string{atINT + " on bochs"}},
+		{"FRED", Result{Engine: vm.Bochs, FRED: true}, []string{atINT + " on bochs", byFRED + " on bochs"}},
+		{"QEMU", Result{Engine: vm.TCG}, []string{kindHeld + " on tcg"}},
+		{"KVM", Result{Engine: vm.KVM}, nil},
+	} {
+		var has []string
+		for _, u := range NotDelivered([]*Result{&row.result}) {
+			if strings.HasPrefix(u.Name, kindHeld) {
+				has = append(has, u.Name)
+			}
+		}
+		if !slices.Equal(has, row.want) {
+			t.Errorf("%s: not delivered are %q, want %q", row.name, has, row.want)
+		}
+	}
+}
+
+// TestHeld: a #DB behind MOV SS that arrives elsewhere, or nowhere, is lost.
+func TestHeld(t *testing.T) {
+	n := preset(t, "linux-3.19")
+	kernel, err := boot.Kernel(boot.Config{Variants: []stubs.Variant{n}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(kind int, name string) wire.Event {
+		addr, ok := kernel.Object.Addr(name)
+		if !ok {
+			t.Fatalf("no %s", name)
+		}
+		return wire.Event{Variant: n.Name, Kind: kind, At: addr, Made: 1, Came: 1}
+	}
+	entry := n.FuncName(stubs.Entry)
+	hit := at(layout.EventBreakpoint, entry)
+	syscall, intn, int3 := at(layout.EventHeld, entry), at(layout.EventHeld, "asm_int_control"), at(layout.EventHeld, "asm_exc_int3")
+	for _, row := range []struct {
+		name   string
+		engine vm.Engine
+		events []wire.Event
+		lost   string
+	}{
+		{"Bochs", vm.Bochs, []wire.Event{hit, syscall}, ""},
+		{"Bochs, elsewhere", vm.Bochs, []wire.Event{hit, int3}, "it arrived at "},
+		{"Bochs, nowhere", vm.Bochs, []wire.Event{hit}, "made none arrive at " + entry},
+		{"KVM", vm.KVM, []wire.Event{hit, syscall, intn, int3}, ""},
+		{"KVM, not at INT3", vm.KVM, []wire.Event{hit, syscall, intn}, "made none arrive at asm_exc_int3"},
+		{"QEMU", vm.TCG, []wire.Event{hit, int3}, ""},
+	} {
+		r := &Result{Variant: n.Name, Engine: row.engine}
+		if _, err := r.count(kernel, row.events, heldBack(row.engine)); err != nil {
+			t.Fatalf("%s: %v", row.name, err)
+		}
+		if said := strings.Join(r.Lost, "\n"); (said == "") != (row.lost == "") || !strings.Contains(said, row.lost) {
+			t.Errorf("%s: lost is %q, want %q", row.name, r.Lost, row.lost)
 		}
 	}
 }
