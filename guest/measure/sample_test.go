@@ -65,19 +65,20 @@ func TestHostSample(t *testing.T) {
 	}
 }
 
-// TestStolen: samples that the hypervisor took time from are dropped and counted, and a
-// stream of which none is left is skipped.
+// TestStolen: samples that the hypervisor took time from are dropped and counted, others
+// are taken for them, and a stream of which none is left is skipped.
 func TestStolen(t *testing.T) {
 	loop := func(int, int) (uint64, error) { return 7, nil }
 	for _, tt := range []struct {
 		name string
 		// takes reports whether the hypervisor takes time from a sample.
-		takes func(sample int) bool
-		kept  int
+		takes         func(sample int) bool
+		kept, dropped int
 	}{
-		{"nothing", func(int) bool { return false }, 6},
-		{"of the second and the fifth", func(i int) bool { return i == 1 || i == 4 }, 4},
-		{"of all", func(int) bool { return true }, 0},
+		{"nothing", func(int) bool { return false }, 6, 0},
+		{"of the second and the fifth", func(i int) bool { return i == 1 || i == 4 }, 6, 2},
+		{"of all but the last two", func(i int) bool { return i < mostRounds(6)-2 }, 2, mostRounds(6) - 2},
+		{"of all", func(int) bool { return true }, 0, mostRounds(6)},
 	} {
 		var text strings.Builder
 		s := &sampling{p: lines.New(&text), k: &control.Kernel{Linux: true}, rng: rand.New(rand.NewPCG(1, 1))}
@@ -92,8 +93,8 @@ func TestStolen(t *testing.T) {
 		}
 		s.interleaved([]*stream{{label: "v", variant: -1, op: wire.OpNullCall, rounds: 1, per: 1, loop: loop}}, 6)
 		line, err := wire.ParseLine(strings.TrimSpace(text.String()))
-		if err != nil || s.dropped != 6-tt.kept {
-			t.Errorf("%s: %d samples dropped, want %d; printed %q (%v)", tt.name, s.dropped, 6-tt.kept, text.String(), err)
+		if err != nil || s.dropped != tt.dropped {
+			t.Errorf("%s: %d samples dropped, want %d; printed %q (%v)", tt.name, s.dropped, tt.dropped, text.String(), err)
 		}
 		switch l := line.(type) {
 		case wire.Series:

@@ -36,8 +36,12 @@ func run() (status int, err error) {
 			return 0, fmt.Errorf("mount %s: %w", m.where, err)
 		}
 	}
-	if err := os.Symlink("/proc/self/fd", "/dev/fd"); err != nil {
-		return 0, err
+	for name, target := range map[string]string{
+		"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2",
+	} {
+		if err := os.Symlink(target, "/dev/"+name); err != nil {
+			return 0, err
+		}
 	}
 	// A machine's RAM may be more than there is, if it is not used.
 	if err := os.WriteFile("/proc/sys/vm/overcommit_memory", []byte("1"), 0); err != nil {
