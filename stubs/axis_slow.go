@@ -164,7 +164,7 @@ the frame has them. IF is any. It does the work that Thread.Flags asks for first
 		JMP("int_restore_rest"),
 
 		LABEL("int_signal"),
-		TESTL(layout.TIFSigPending, RDX),
+		TESTL(layout.TIFDoNotify, RDX),
 		JE("no_signal"),
 		MOVQ(RSP, RDI),
 		XORL(RSI, RSI),

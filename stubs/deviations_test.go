@@ -64,7 +64,7 @@ func deviations() []deviation {
 			Presets: of319, What: "a signal takes the loop in assembly (sysret_signal)",
 			Held: []heldFact{
 				{"linux-3.19", Entry, "sti R11=RSPScratch sp=R11 ss=0x2b cs=0x33 cx=-1 R11=r11 flags=R11 jmp:int_check_syscall_exit_work"},
-				{"linux-3.19", "int_ret_from_sys_call", "testl:2,RDX je:no_signal RDI=RSP xorl:RSI,RSI call:do_notify_resume movl:3,RDI"},
+				{"linux-3.19", "int_ret_from_sys_call", "testl:6,RDX je:no_signal RDI=RSP xorl:RSI,RSI call:do_notify_resume movl:7,RDI"},
 			},
 		},
 		{
@@ -119,10 +119,10 @@ func deviations() []deviation {
 		},
 		{
 			Presets: of40, What: "whether interrupts go off before work is looked for was not read",
-			Held: []heldFact{{"linux-4.0", Entry, "cli testl:3,Flags jne:int_ret_from_sys_call_fixup"}},
+			Held: []heldFact{{"linux-4.0", Entry, "cli testl:7,Flags jne:int_ret_from_sys_call_fixup"}},
 			Left: []string{left40},
 		},
-		{Presets: slices.Concat(of41, of46), What: "execve and rt_sigreturn set TIF_NOTIFY_RESUME", Left: []string{leftNotify}},
+		{Presets: slices.Concat(of41, of46), What: "execve and rt_sigreturn set TIF_NOTIFY_RESUME", Takes: []Value{ForceIRETNotify}},
 		{
 			Presets: of41, What: "the slow path is a loop in assembly",
 			Held: []heldFact{{"linux-4.1", "int_ret_from_sys_call", carefulActs}, {"linux-4.2", "int_ret_from_sys_call", carefulActs}},

@@ -122,9 +122,9 @@
 //   - schedule, called with interrupts off, which returns with them off and
 //     TIFNeedResched clear.
 //   - schedule_user, which lets another thread run for TIFNeedResched, and
-//     do_notify_resume, called with full pt_regs in RDI, which delivers the
-//     signals of TIFSigPending: both may be called with interrupts on or off, and
-//     leave them so.
+//     do_notify_resume, called with full pt_regs in RDI and the work in EDX, which
+//     delivers the signals of TIFSigPending and clears TIFNotifyResume: both may be
+//     called with interrupts on or off, and leave them so.
 //   - syscall_return_slowpath, called with full pt_regs in RDI, which does the
 //     work and returns with interrupts off.
 //   - exit_to_user_mode_loop, the same without a tracer's stop, which the variant makes

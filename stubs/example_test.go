@@ -18,8 +18,8 @@ func ExampleParseVariant() {
 		fmt.Println(v.Axes)
 	}
 	// Output:
-	// sp=frame,flags=flags,top=eager,build=push,regs=room,exit=sysret,irq=frame,work=test,slow=sysret
-	// sp=frame,flags=flags,top=eager,build=push,regs=room,exit=iret,irq=frame,work=test,slow=sysret
+	// sp=frame,flags=flags,top=eager,build=push,regs=room,exit=sysret,irq=frame,work=test,slow=sysret,forceiret=notify
+	// sp=frame,flags=flags,top=eager,build=push,regs=room,exit=iret,irq=frame,work=test,slow=sysret,forceiret=notify
 	// sp=frame,flags=r11,top=lazy,build=mov,regs=partial,exit=sysret,irq=frame,work=careful
 }
 

@@ -46,7 +46,7 @@ var Facts = []Fact{
 	{
 		Preset: "linux-3.19", Func: "entry_SYSCALL_64", From: "ret_from_sys_call", To: "sysret_careful",
 		Source: read319, Where: "ret_from_sys_call to USERGS_SYSRET64; RESTORE_ARGS",
-		Acts: `movl:3,RDI cli movl:Flags,RDX andl:RDI,RDX jne:sysret_careful RCX=ip R11=r11 R10=r10 R9=r9 R8=r8 RAX=ax RDX=dx
+		Acts: `movl:7,RDI cli movl:Flags,RDX andl:RDI,RDX jne:sysret_careful RCX=ip R11=r11 R10=r10 R9=r9 R8=r8 RAX=ax RDX=dx
 			RSI=si RDI=di RSP=RSPScratch swapgs sysretq`,
 	},
 	{
@@ -98,11 +98,11 @@ var Facts = []Fact{
 	{
 		Preset: "linux-3.19", Func: "int_ret_from_sys_call",
 		Source: read319, Where: "int_ret_from_sys_call to int_restore_rest; retint_swapgs, native_iret",
-		Acts: `cli movl:0x103,RDI RCX=TopOfStack subq:0x4000,RCX movl:Flags,RDX andl:RDI,RDX jne:int_careful andl:-3,Status
+		Acts: `cli movl:0x107,RDI RCX=TopOfStack subq:0x4000,RCX movl:Flags,RDX andl:RDI,RDX jne:int_careful andl:-3,Status
 			jmp:retint_swapgs btl:0,RDX jae:int_very_careful sti pushq:RDI call:schedule_user popq:RDI cli
 			jmp:int_with_check sti subq:0x30,RSP bx=RBX bp=RBP r12=R12 r13=R13 r14=R14 r15=R15 testl:0x100,RDX
 			je:int_signal pushq:RDI leaq:8(RSP),RDI call:syscall_trace_leave popq:RDI andl:-257,RDI jmp:int_restore_rest
-			testl:2,RDX je:no_signal RDI=RSP xorl:RSI,RSI call:do_notify_resume movl:3,RDI R15=r15
+			testl:6,RDX je:no_signal RDI=RSP xorl:RSI,RSI call:do_notify_resume movl:7,RDI R15=r15
 			R14=r14 R13=r13 R12=r12 RBP=bp RBX=bx addq:0x30,RSP cli jmp:int_with_check cli swapgs
 			jmp:restore_c_regs_and_iret R11=r11 R10=r10 R9=r9 R8=r8 RAX=ax RCX=cx RDX=dx RSI=si RDI=di addq:0x50,RSP
 			jmp:native_iret testb:4,ss jne:native_irq_return_ldt iretq jmp:native_irq_return_iret`,
@@ -117,18 +117,18 @@ var Facts = []Fact{
 	{
 		Preset: "linux-4.0", Func: "entry_SYSCALL_64", From: "ret_from_sys_call", To: "tracesys",
 		Source: read40, Where: "ret_from_sys_call, int_ret_from_sys_call_fixup",
-		Acts: `cli testl:3,Flags jne:int_ret_from_sys_call_fixup RCX=ip R11=r11 R10=r10 R9=r9 R8=r8 RAX=ax RDX=dx RSI=si
+		Acts: `cli testl:7,Flags jne:int_ret_from_sys_call_fixup RCX=ip R11=r11 R10=r10 R9=r9 R8=r8 RAX=ax RDX=dx RSI=si
 			RDI=di RSP=RSPScratch swapgs sysretq R11=RSPScratch sp=R11 ss=0x2b cs=0x33 R11=ip cx=R11 R11=r11 flags=R11
 			jmp:int_ret_from_sys_call_irqs_off`,
 	},
 	{
 		Preset: "linux-4.0", Func: "int_ret_from_sys_call",
 		Source: read40, Where: "int_ret_from_sys_call; retint_swapgs, irq_return_via_sysret",
-		Acts: `cli movl:0x103,RDI RCX=TopOfStack subq:0x4000,RCX movl:Flags,RDX andl:RDI,RDX jne:int_careful andl:-3,Status
+		Acts: `cli movl:0x107,RDI RCX=TopOfStack subq:0x4000,RCX movl:Flags,RDX andl:RDI,RDX jne:int_careful andl:-3,Status
 			jmp:retint_swapgs btl:0,RDX jae:int_very_careful sti pushq:RDI call:schedule_user popq:RDI cli
 			jmp:int_with_check sti subq:0x30,RSP bx=RBX bp=RBP r12=R12 r13=R13 r14=R14 r15=R15 testl:0x100,RDX
 			je:int_signal pushq:RDI leaq:8(RSP),RDI call:syscall_trace_leave popq:RDI andl:-257,RDI jmp:int_restore_rest
-			testl:2,RDX je:no_signal RDI=RSP xorl:RSI,RSI call:do_notify_resume movl:3,RDI R15=r15
+			testl:6,RDX je:no_signal RDI=RSP xorl:RSI,RSI call:do_notify_resume movl:7,RDI R15=r15
 			R14=r14 R13=r13 R12=r12 RBP=bp RBX=bx addq:0x30,RSP cli jmp:int_with_check cli RCX=cx cmpq:ip,RCX
 			jne:opportunistic_sysret_failed shrq:0x2f,RCX jne:opportunistic_sysret_failed cmpq:cs,0x33
 			jne:opportunistic_sysret_failed R11=r11 cmpq:flags,R11 jne:opportunistic_sysret_failed testq:0x10100,R11
@@ -157,7 +157,7 @@ var Facts = []Fact{
 	{
 		Preset: "linux-4.1", Func: "entry_SYSCALL_64", From: "ret_from_sys_call", To: "tracesys",
 		Source: read41, Where: "to USERGS_SYSRET64; RESTORE_C_REGS_EXCEPT_RCX_R11 first, as at 4d7321381e5c",
-		Acts: `cli testl:3,Flags jne:int_ret_from_sys_call_irqs_off R10=r10 R9=r9 R8=r8 RAX=ax RDX=dx RSI=si RDI=di RCX=ip
+		Acts: `cli testl:7,Flags jne:int_ret_from_sys_call_irqs_off R10=r10 R9=r9 R8=r8 RAX=ax RDX=dx RSI=si RDI=di RCX=ip
 			R11=flags RSP=sp swapgs sysretq`,
 	},
 	{
@@ -174,10 +174,10 @@ var Facts = []Fact{
 	{
 		Preset: "linux-4.1", Func: "int_ret_from_sys_call",
 		Source: read41, Where: "int_ret_from_sys_call to opportunistic_sysret_failed; restore_c_regs_and_iret",
-		Acts: `cli movl:0x103,RDI RCX=TopOfStack subq:0x4000,RCX movl:Flags,RDX andl:RDI,RDX jne:int_careful andl:-3,Status
+		Acts: `cli movl:0x107,RDI RCX=TopOfStack subq:0x4000,RCX movl:Flags,RDX andl:RDI,RDX jne:int_careful andl:-3,Status
 			jmp:retint_swapgs btl:0,RDX jae:int_very_careful sti pushq:RDI call:schedule_user popq:RDI cli
 			jmp:int_with_check sti r15=R15 r14=R14 r13=R13 r12=R12 bp=RBP bx=RBX testl:0x100,RDX je:int_signal pushq:RDI leaq:8(RSP),RDI call:syscall_trace_leave popq:RDI andl:-257,RDI jmp:int_restore_rest
-			testl:2,RDX je:no_signal RDI=RSP xorl:RSI,RSI call:do_notify_resume movl:3,RDI R15=r15 R14=r14 R13=r13 R12=r12
+			testl:6,RDX je:no_signal RDI=RSP xorl:RSI,RSI call:do_notify_resume movl:7,RDI R15=r15 R14=r14 R13=r13 R12=r12
 			RBP=bp RBX=bx cli jmp:int_with_check cli RCX=cx cmpq:ip,RCX jne:opportunistic_sysret_failed shrq:0x2f,RCX
 			jne:opportunistic_sysret_failed cmpq:cs,0x33 jne:opportunistic_sysret_failed R11=r11 cmpq:flags,R11
 			jne:opportunistic_sysret_failed testq:0x10100,R11 jne:opportunistic_sysret_failed cmpq:ss,0x2b
@@ -195,7 +195,7 @@ var Facts = []Fact{
 	{
 		Preset: "linux-4.2", Func: "entry_SYSCALL_64", From: "ret_from_sys_call", To: "tracesys",
 		Source: read42, Where: "to USERGS_SYSRET64",
-		Acts: `cli testl:3,Flags jne:int_ret_from_sys_call_irqs_off R10=r10 R9=r9 R8=r8 RAX=ax RDX=dx RSI=si RDI=di RCX=ip
+		Acts: `cli testl:7,Flags jne:int_ret_from_sys_call_irqs_off R10=r10 R9=r9 R8=r8 RAX=ax RDX=dx RSI=si RDI=di RCX=ip
 			R11=flags RSP=sp swapgs sysretq`,
 	},
 	{
@@ -212,10 +212,10 @@ var Facts = []Fact{
 	{
 		Preset: "linux-4.2", Func: "int_ret_from_sys_call",
 		Source: read42, Where: "int_ret_from_sys_call to opportunistic_sysret_failed; restore_c_regs_and_iret",
-		Acts: `cli movl:0x103,RDI RCX=TSS.SP0 subq:0x4000,RCX movl:Flags,RDX andl:RDI,RDX jne:int_careful andl:-3,Status
+		Acts: `cli movl:0x107,RDI RCX=TSS.SP0 subq:0x4000,RCX movl:Flags,RDX andl:RDI,RDX jne:int_careful andl:-3,Status
 			jmp:retint_swapgs btl:0,RDX jae:int_very_careful sti pushq:RDI call:schedule_user popq:RDI cli
 			jmp:int_with_check sti r15=R15 r14=R14 r13=R13 r12=R12 bp=RBP bx=RBX testl:0x100,RDX je:int_signal pushq:RDI leaq:8(RSP),RDI call:syscall_trace_leave popq:RDI andl:-257,RDI jmp:int_restore_rest
-			testl:2,RDX je:no_signal RDI=RSP xorl:RSI,RSI call:do_notify_resume movl:3,RDI R15=r15 R14=r14 R13=r13 R12=r12
+			testl:6,RDX je:no_signal RDI=RSP xorl:RSI,RSI call:do_notify_resume movl:7,RDI R15=r15 R14=r14 R13=r13 R12=r12
 			RBP=bp RBX=bx cli jmp:int_with_check cli RCX=cx R11=ip cmpq:R11,RCX jne:opportunistic_sysret_failed
 			shlq:0x10,RCX sarq:0x10,RCX cmpq:R11,RCX jne:opportunistic_sysret_failed cmpq:cs,0x33
 			jne:opportunistic_sysret_failed R11=r11 cmpq:flags,R11 jne:opportunistic_sysret_failed testq:0x10100,R11
@@ -228,13 +228,13 @@ var Facts = []Fact{
 		Preset: "linux-4.6", Func: "entry_SYSCALL_64", To: "ret_from_sys_call",
 		Source: read46, Where: "entry_SYSCALL_64 to the call of the handler",
 		Acts: `swapgs RSPScratch=RSP RSP=TSS.SP0 ss=0x2b sp=RSPScratch flags=R11 cs=0x33 ip=RCX orig_ax=RAX di=RDI si=RSI
-			dx=RDX cx=RCX ax=-38 r8=R8 r9=R9 r10=R10 r11=R11 subq:0x30,RSP testl:0x103,Flags jne:entry_SYSCALL64_slow_path
+			dx=RDX cx=RCX ax=-38 r8=R8 r9=R9 r10=R10 r11=R11 subq:0x30,RSP testl:0x107,Flags jne:entry_SYSCALL64_slow_path
 			sti cmpq:RAX,0x3ff ja:ret_from_sys_call RCX=R10 call:sys_call_table(RAX*8) ax=RAX`,
 	},
 	{
 		Preset: "linux-4.6", Func: "entry_SYSCALL_64", From: "ret_from_sys_call", To: "sysret_signal",
 		Source: read46, Where: "to USERGS_SYSRET64",
-		Acts: `cli testl:3,Flags jne:sysret_signal RCX=ip R11=flags R10=r10 R9=r9 R8=r8 RAX=ax RDX=dx RSI=si RDI=di RSP=sp
+		Acts: `cli testl:7,Flags jne:sysret_signal RCX=ip R11=flags R10=r10 R9=r9 R8=r8 RAX=ax RDX=dx RSI=si RDI=di RSP=sp
 			swapgs sysretq`,
 	},
 	{
@@ -288,7 +288,7 @@ var Facts = []Fact{
 		Preset: "linux-6.12", Func: "syscall_exit_to_user_mode",
 		Source: read612, Where: "kernel/entry/common.c: syscall_exit_to_user_mode, exit_to_user_mode_prepare, exit_to_user_mode; its loop is the kernel's here",
 		Acts: `nop pushq:RBX pushq:RBP pushq:R12 RBX=RDI call:syscall_exit_to_user_mode_prepare cli nop nop R12=Current RBP=Flags
-			testl:3,RBP jne:exit_work_loop RDI=RBP call:arch_exit_to_user_mode_prepare nop xorl:RAX,RAX xorl:RDX,RDX
+			testl:7,RBP jne:exit_work_loop RDI=RBP call:arch_exit_to_user_mode_prepare nop xorl:RAX,RAX xorl:RDX,RDX
 			movl:1,RCX nop popq:R12 popq:RBP popq:RBX ret RDI=RBX call:exit_to_user_mode_loop RBP=Flags jmp:no_work_left`,
 	},
 	{
@@ -383,7 +383,7 @@ var Facts = []Fact{
 			movl:KStackOffset,RCX andl:0x3f0,RCX subq:RCX,RSP leaq:15(RSP),RCX andq:-16,RCX nop nop sti nop movslq:RBX,R14
 			RDX=SyscallWork testl:0x3f,RDX jne:syscall_enter_work cmpl:R14,0x3ff ja:no_such_call RDI=R12 movl:R14,RSI
 			cmpl:RSI,0x400 sbbq:RCX,RCX andl:RCX,RSI call:x64_sys_call ax=RAX RDX=SyscallWork testl:0x76,RDX
-			jne:syscall_exit_work cli nop nop RAX=Flags testl:3,RAX jne:exit_work_loop testq:RAX,RAX jne:arch_exit_work
+			jne:syscall_exit_work cli nop nop RAX=Flags testl:7,RAX jne:exit_work_loop testq:RAX,RAX jne:arch_exit_work
 			nop andl:-3,Status movl:KStackOffset,RCX rorl:5,RCX rdtsc xorl:RAX,RCX movl:RCX,KStackOffset jmp:over nop
 			xorl:RAX,RAX xorl:RDX,RDX movl:1,RCX nop jmp:over
 			RCX=cx cmpq:ip,RCX jne:return_by_iret R11=r11 cmpq:flags,R11 jne:return_by_iret cmpw:cs,0x33 jne:return_by_iret
@@ -411,7 +411,7 @@ var Facts = []Fact{
 			leaq:KStackRandom[0],RDI call:prandom_u32_state decl:PreemptCount movl:-32(RBP),RSI je:thread_waits andl:0x3f0,RAX
 			subq:RAX,RSP leaq:15(RSP),RAX andq:-16,RAX cmpl:RSI,0x3ff ja:no_such_call cmpl:RSI,0x400 sbbq:RCX,RCX
 			andl:RCX,RSI RDI=R12 call:x64_sys_call ax=RAX RDX=SyscallWork nop nop testb:0x76,RDX jne:syscall_exit_work cli nop
-			nop RBX=Flags testl:3,RBX jne:exit_work_loop call:fpregs_assert_state_consistent testq:RBX,RBX jne:arch_exit_work
+			nop RBX=Flags testl:7,RBX jne:exit_work_loop call:fpregs_assert_state_consistent testq:RBX,RBX jne:arch_exit_work
 			RAX=R13 addq:0x4000,RAX jmp:over andl:-3,Status jmp:over RAX=UnwindMask testq:RAX,RAX jne:exit_never nop
 			xorl:RAX,RAX movl:1,RCX movl:RAX,RDX nop jmp:over
 			RCX=cx cmpq:ip,RCX jne:return_by_iret R11=r11 cmpq:flags,R11 jne:return_by_iret cmpw:cs,0x33 jne:return_by_iret

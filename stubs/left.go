@@ -17,7 +17,6 @@ const (
 	leftESPFix = "the stack for a 16-bit SS: it is tested for, and the kernel here has no LDT"
 	leftSwitch = "the release's context switch: here it pushes six registers and goes on where Thread.IP says, by an indirect jump; 3.19 to 4.8 push RBP, call __switch_to and test TIF_FORK, from 4.9 on __switch_to_asm ends in a direct jump"
 	leftExecve = "the stub of iopl: clone stands for calls of its kind"
-	leftNotify = "TIF_NOTIFY_RESUME, by which execve and rt_sigreturn return through the loop of the work and by IRETQ (1daeaa315164): here they return by the slow exit, which takes IRETQ if RIP is not what RCX holds"
 	leftForked = "a new thread's first return: here it is the kernel's, by IRETQ after the work, as in Linux from 4.6 on"
 
 	leftForkedSlow = "what ret_from_fork does before it returns: schedule_tail, and what is for the kernel's own threads"

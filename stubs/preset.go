@@ -182,37 +182,38 @@ func written() []Preset {
 		{
 			Variant: Variant{Name: "linux-4.1", Axes: Of(
 				SPFrame, FlagsSlot, TopEager, BuildPush, RegsRoom, IRQFrame, WorkTest, SlowSYSRET,
+				ForceIRETNotify,
 			)},
 			Release: "Linux 4.1",
 			Adds:    "4.0 with (a)+(b)+(c) by PUSH, room for all registers",
 			Source:  "Linux 4.1.15: arch/x86/kernel/entry_64.S (system_call)",
 			Follows: read41 + "; the fast exit by 4d7321381e5c, as 4.1.y has another order with page-table isolation",
 			Config:  configX32,
-			Left:    lazily(leftNotify),
+			Left:    lazily(),
 		},
 		{
 			Variant: Variant{Name: "linux-4.2", Axes: Of(
 				SPFrame, FlagsSlot, TopEager, BuildPush, RegsRoom, IRQFrame, WorkTest, SlowSYSRET,
-				IPCanonical, StackSP0,
+				IPCanonical, StackSP0, ForceIRETNotify,
 			)},
 			Release: "Linux 4.2",
 			Adds:    "4.1 with the top of the stack from the TSS, RIP tested for being canonical",
 			Source:  "Linux 4.2: arch/x86/entry/entry_64.S (entry_SYSCALL_64); 17be0aec74fb",
 			Follows: read42,
 			Config:  configX32,
-			Left:    lazily(leftNotify),
+			Left:    lazily(),
 		},
 		{
 			Variant: Variant{Name: "linux-4.6", Axes: Of(
 				SPFrame, FlagsSlot, TopEager, BuildPush, RegsRoom, IRQDispatch, WorkTest, SlowC,
-				IPCanonical, StackSP0,
+				IPCanonical, StackSP0, ForceIRETNotify,
 			)},
 			Release: "Linux 4.6",
 			Adds:    "4.2 with the slow path as a function of the frame (in Linux: in C), interrupts on only when the frame is done",
 			Source:  "Linux 4.6: arch/x86/entry/entry_64.S, arch/x86/entry/common.c (do_syscall_64); 1e423bff959e",
 			Follows: read46,
 			Config:  configX32,
-			Left:    append(lazily(leftC), leftForked, leftCompare, leftPushF, leftNotify),
+			Left:    append(lazily(leftC), leftForked, leftCompare, leftPushF),
 		},
 		{
 			Variant: Variant{Name: "linux-6.12", Axes: linux612()},

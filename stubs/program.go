@@ -140,8 +140,9 @@ func (n Variant) desc() layout.VariantDesc[any] {
 		TrapReturn:  uint64(0),
 		NewThread:   uint64(0),
 		ErrorEntry:  uint64(0), ParanoidEntry: uint64(0), ReturnThunk: uint64(0), DebugFirst: uint64(0), DebugLast: uint64(0),
-		SpecCtrl: n.Axes.specCtrl(),
-		Info:     n.Axes.info(n.Name),
+		ForceIRET: n.Axes.forceIRET(),
+		SpecCtrl:  n.Axes.specCtrl(),
+		Info:      n.Axes.info(n.Name),
 	}
 	d.Info.Needs = uint64(n.Features())
 	d.Info.Traced = word(!n.Axes.Bare && !n.Untraced)

@@ -89,3 +89,26 @@ func TestCountsOfSwitches(t *testing.T) {
 		}
 	}
 }
+
+// TestCountsOfForceIRET measures the releases that have rt_sigreturn and execve ask for work
+// beside themselves without that: only what ends by one of the two goes round the loop of the
+// slow exit.
+func TestCountsOfForceIRET(t *testing.T) {
+	t.Parallel()
+	for name, turn := range map[string]float64{"linux-4.1": 35, "linux-4.6": 10} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			with, without := variant(t, name), variant(t, name+"+forceiret=none")
+			run := runGuest(t, boot.Config{Variants: []stubs.Variant{with, without}, Args: []string{"measure"}, VM: machine(t, vm.ICount)})
+			for op, turns := range map[string]float64{
+				"null-call": 0, "full-frame-call": 0, "fork-exit": 0, "signal-round-trip": 1, "fork-exec-exit": 1,
+			} {
+				is, ok := run.Find(with.Name, op)
+				was, found := run.Find(without.Name, op)
+				if !ok || !found || !was.Exact() || !is.Exact() || is.Median-was.Median != turn*turns {
+					t.Errorf("%s: %g became %g, want %g more", op, was.Median, is.Median, turn*turns)
+				}
+			}
+		})
+	}
+}

@@ -163,6 +163,7 @@ what the old variant keeps in RSPScratch would be handled by the new one's rule.
 		CALL(returnsSelect),
 		copyField(desc.DebugFirst, Sym(debugOwn)),
 		copyField(desc.DebugLast, Sym(debugOwn).Add(8)),
+		copyField(desc.ForceIRET, gs.ForceIRET),
 		copyField(desc.SpecCtrl, gs.SpecCtrl),
 		forgetSpecCtrl(),
 		MOVQ(R8, gs.Variant),

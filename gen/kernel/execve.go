@@ -108,6 +108,7 @@ returns -errno only while the old program can still go on.`,
 		MOVQ(gs.TopOfStack, RDI),
 		SUBQ(regsSize, RDI),
 		CALL(startThread),
+		forceIRET(),
 		MOVQ(gs.Process, R8),
 		CMPQ(process(R8).Trace.Tracer, 0),
 		IF(NE, // it stops before its first instruction
@@ -121,6 +122,16 @@ returns -errno only while the old program can still go on.`,
 		LEAQ(Str("there is no memory for its stack"), RDI),
 		JMP(elfFail),
 	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI, RDX, RCX, R8).Returns(RAX)
+}
+
+// forceIRET has the current call end by the slow exit, where the selected variant asks for
+// that (Linux 4.1, force_iret). Clobbers RAX and RCX.
+func forceIRET() Block {
+	return Block{
+		current(RAX),
+		MOVQ(gs.ForceIRET, RCX),
+		ORL(RCX, thread(RAX).Flags),
+	}
 }
 
 func execFile() Func {

@@ -470,6 +470,7 @@ A frame that cannot be read is a SIGSEGV. Returns the restored AX.`,
 			IF(E, MOVL(x86.USER_DS, RAX)),
 		),
 		MOVQ(RAX, regs.SS),
+		forceIRET(),
 		MOVQ(-1, regs.OrigAX), // AX is not a result: nothing to restart
 		MOVQ(frame.UC.SigMask, RSI),
 		CLI(),

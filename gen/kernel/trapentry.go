@@ -92,6 +92,7 @@ func exitWork(regs Reg) Item {
 			MOVQ(regs, RDI),
 			CALL(doSignal),
 		),
+		ANDL(^layout.TIFNotifyResume, thread(self).Flags),
 	)
 }
 
@@ -246,14 +247,19 @@ returns with them unchanged.`,
 func doNotifyResume() Func {
 	return FUNC("do_notify_resume",
 		`do_notify_resume(regs, 0, work) delivers the signals if EDX, from Thread.Flags,
-says so. The PtRegs are complete and on top of the thread's stack; any
-slot may change. IF is any, and is left unchanged (Linux 3.19
-arch/x86/kernel/signal.c).`,
-		PUSHFQ(),
-		CALL(doSignal),
-		POPFQ(),
+says so. TIFNotifyResume asks for no more than this call. The PtRegs are complete and
+on top of the thread's stack; any slot may change. IF is any, and is left unchanged
+(Linux 3.19 arch/x86/kernel/signal.c).`,
+		current(RAX),
+		ANDL(^layout.TIFNotifyResume, thread(RAX).Flags),
+		TESTL(layout.TIFSigPending, RDX),
+		IF(NE,
+			PUSHFQ(),
+			CALL(doSignal),
+			POPFQ(),
+		),
 		RETURN(),
-	).Takes(RDI)
+	).Takes(RDI, RDX)
 }
 
 func retintUser() Func {

@@ -355,6 +355,9 @@ type VariantDesc[T any] struct {
 	// DebugFirst to DebugLast are the variant's own instructions with which every #DB of
 	// ring 0 begins and ends; 0: it has none.
 	DebugFirst, DebugLast T
+	// ForceIRET are the bits of Thread.Flags that execve and rt_sigreturn set:
+	// TIFNotifyResume or none.
+	ForceIRET T
 	// SpecCtrl is the value that PerCPU.SpecCtrl gets.
 	SpecCtrl T
 	Info     VariantInfo[T]

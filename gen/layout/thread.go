@@ -120,6 +120,8 @@ type PerCPU[T any] struct {
 	// KStackRandom are the four numbers of 32 bits from which variants with kstack=prng or
 	// kstack=called make the next call's offset (Linux's kstack_rnd_state).
 	KStackRandom [2]T
+	// ForceIRET is the selected variant's VariantDesc.ForceIRET.
+	ForceIRET T
 	// PreemptCount is Linux's __preempt_count, which variants with kstack=called raise.
 	PreemptCount T
 }
@@ -158,7 +160,11 @@ const TrampolineSize = PageSize
 const (
 	TIFNeedResched = 1 << 0 // another thread should run
 	TIFSigPending  = 1 << 1 // a signal that is not blocked is pending
-	TIFAllWork     = TIFNeedResched | TIFSigPending
+	// TIFNotifyResume is work that is done as soon as it is looked at. Variants with
+	// forceiret=notify set it to have a call end by the slow exit.
+	TIFNotifyResume = 1 << 2
+	TIFDoNotify     = TIFSigPending | TIFNotifyResume // what do_notify_resume does
+	TIFAllWork      = TIFNeedResched | TIFDoNotify
 	// TIFEntryWork is set while a tracer wants to see the thread's calls begin and end
 	// (Linux's _TIF_WORK_SYSCALL_ENTRY).
 	TIFEntryWork = 1 << 8

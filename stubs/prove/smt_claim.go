@@ -132,7 +132,7 @@ func (o *oracle) claim(sh *shadow, c obligation) (text string, ok bool) {
 		return not(sh.changed[n]), true
 	case claimArg:
 		if c.key.of == contracts["do_notify_resume"] && reg(n) == rDX {
-			return not(clearIn(sh.regs[rDX], layout.TIFSigPending)), true
+			return not(clearIn(sh.regs[rDX], layout.TIFDoNotify)), true
 		}
 		return is(sh.regs[n])
 	case claimFrame, claimNextSP, claimReturnRSP:

@@ -47,7 +47,7 @@ func (m *machine) notify(st *state, f *function) {
 	ok := m.wholeFrame(st, f, 8)
 	ok = m.checkSame(st, claimArg, uint8(rDI), f, st.regs[rDI], value{st.origin.t, st.origin.c - frameSize}) && ok
 	ok = m.checkSame(st, claimArg, uint8(rSI), f, st.regs[rSI], known(0)) && ok
-	ok = m.check(st, claimArg, uint8(rDX), f, m.at(st).some(st.regs[rDX].v, layout.TIFSigPending), m.gotWant(st, st.regs[rDX], "TIFSigPending")) && ok
+	ok = m.check(st, claimArg, uint8(rDX), f, m.at(st).some(st.regs[rDX].v, layout.TIFDoNotify), m.gotWant(st, st.regs[rDX], "TIFSigPending or TIFNotifyResume")) && ok
 	ok = m.answered(st, f) && ok
 	ok = m.check(st, claimNeeded, 0, f, m.mayTakeSlowExit(st), m.gotWork(st, "work")) && ok
 	if !ok {
