@@ -253,7 +253,7 @@ func (m *machine) auditsAt(st *state, at uint64, kind auditKind) {
 		return // the sampler says nothing there
 	}
 	w.sampled |= sp
-	orig := st.cells[cellOf(layout.SlotOrigAX)]
+	orig := st.cells.in(cellOf(layout.SlotOrigAX))
 	if orig.v == (value{}) || m.at(st).same(orig.v, known(^uint64(0))) != isFalse {
 		w.sampledOld |= sp
 	}
@@ -264,7 +264,7 @@ func (m *machine) auditsAt(st *state, at uint64, kind auditKind) {
 
 // foundInSlot returns what a reader of the sp slot finds.
 func (m *machine) foundInSlot(st *state) Found {
-	w := st.cells[cellOf(layout.SlotSP)]
+	w := st.cells.in(cellOf(layout.SlotSP))
 	f := m.foundIn(st, w.v)
 	if f == 1<<Stale && !w.written() && w.by != edited {
 		return 1 << Undefined

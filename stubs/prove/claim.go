@@ -413,6 +413,9 @@ func (m *machine) holdsAs(st *state, kind claimKind, n uint8, of *function, want
 	}
 	key := claimKey{st.at, of, kind, n}
 	m.obliges(st, obligation{key: key, want: want})
+	if m.here.at == key.at && m.here.hasMet(key) {
+		return
+	}
 	if _, ok := m.claims[key]; !ok {
 		m.claims[key] = nil
 		m.order = append(m.order, key)

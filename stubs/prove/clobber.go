@@ -22,9 +22,9 @@ func (m *machine) otherThreads(st *state) {
 			st.scratch[i] = word{m.s.other[i].value(), lost}
 		}
 	}
-	st.loseTrampoline()
+	st.trampoline.drop(0) // all threads use it
 	m.otherRSP0(st)
-	if m.draws() {
+	if m.draws {
 		for i := range st.random {
 			st.random[i] = word{symbol("KStackRandom", false).value(), lost}
 		}

@@ -431,7 +431,7 @@ func (m *machine) edit(st *state, f *function, slots layout.Slots) {
 		if slots.Has(s) {
 			t := symbol(names.slots[s], true)
 			t.edit = true
-			st.cells[cellOf(s)] = word{t.value(), edited}
+			*st.cells.at(cellOf(s)) = word{t.value(), edited}
 			st.expect.frame[s] = t.value()
 			if s == layout.SlotCS || s == layout.SlotSS { // the kernel lets nobody name a segment of ring 0
 				m.given(st, m.isSet(m.ts.and(t.value(), 3)), false)

@@ -166,7 +166,7 @@ func TestCPU(t *testing.T) {
 // compare runs one instruction both ways.
 func compare(t *testing.T, c *cpu, symbols *symbols, rng *rand.Rand, code []byte, in *inst) (values, conditions int) {
 	m := &machine{subject: &subject{parts: []part{{"f", 0x1000, code, make([]*inst, len(code))}}, s: symbols}, quick: true}
-	st := &state{pc: 0x1000, at: 0x1000}
+	st := &state{pc: 0x1000, at: 0x1000, cells: make(stack, numCells)}
 	input := assignment{}
 	for r := range numRegs {
 		n := rng.Uint64()

@@ -24,10 +24,8 @@ func (m *machine) erase(st *state, f *function) {
 		m.returnFrom(st)
 		return
 	}
-	for i := layout.NumSlots; i < numCells; i++ {
-		st.cells[i] = word{by: lost}
-	}
-	m.returnTo(st, st.trampoline[i])
+	st.cells.drop(int(layout.NumSlots))
+	m.returnTo(st, st.trampoline.in(int(i)))
 }
 
 // uses notes the call of a function that uses the thread's stack. It checks, of a variant
@@ -41,7 +39,7 @@ func (m *machine) uses(st *state, f *function) bool {
 	run := 0
 	rsp := st.raised(st.regs[rSP].v)
 	for i := int(layout.NumSlots); i < min(numCells, int(int64(st.origin.c-rsp.c)/8)); i++ {
-		if run++; st.cells[i].written() {
+		if run++; st.cells.in(i).written() {
 			run = 0
 		}
 		if run == layout.StackErasedRun {

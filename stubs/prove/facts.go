@@ -38,9 +38,11 @@ func (r resolver) resolve(v value) value {
 	if v.t == nil || r.fs == nil {
 		return v
 	}
-	for f := r.fs; f != nil; f = f.before {
-		if f.kind == factSame && f.t == v.t {
-			return r.resolve(f.v.add(v.c))
+	if v.t.told&(1<<factSame) != 0 {
+		for f := r.fs; f != nil; f = f.before {
+			if f.kind == factSame && f.t == v.t {
+				return r.resolve(f.v.add(v.c))
+			}
 		}
 	}
 	if v.t.op == isSymbol {
@@ -106,13 +108,15 @@ func (r resolver) zeros(v value) uint64 {
 		return 0
 	}
 	var z uint64
-	for f := r.fs; f != nil; f = f.before {
-		switch {
-		case f.t != v.t:
-		case f.kind == factZero:
-			z |= f.k
-		case f.kind == factMax:
-			z |= ^uint64(0) << bits.Len64(f.k)
+	if v.t.told&(1<<factZero|1<<factMax) != 0 {
+		for f := r.fs; f != nil; f = f.before {
+			switch {
+			case f.t != v.t:
+			case f.kind == factZero:
+				z |= f.k
+			case f.kind == factMax:
+				z |= ^uint64(0) << bits.Len64(f.k)
+			}
 		}
 	}
 	switch v.t.op {
@@ -398,7 +402,7 @@ func (r resolver) assume(p predicate, holds bool) *facts {
 			s = s.not()
 		}
 		if t, in := peel(v, s); v.c != 0 || t != v.t {
-			r.fs = &facts{before: r.fs, kind: factIn, t: t, in: in, n: r.fs.count() + 1}
+			r.fs = r.add(facts{kind: factIn, t: t, in: in})
 		}
 	}
 	a, b := r.resolve(p.a), r.resolve(p.b)
@@ -463,7 +467,7 @@ func (r resolver) assumeSame(a, b value, holds bool) *facts {
 	case a.t.op == isSymbol && !mentions(b, a.t):
 		if b.t != nil { // what is known of a holds for b, too
 			t, in := peel(b, r.where(a.t))
-			r.fs = &facts{before: r.fs, kind: factIn, t: t, in: in, n: r.fs.count() + 1}
+			r.fs = r.add(facts{kind: factIn, t: t, in: in})
 		}
 		return r.with(factSame, a.t, b, 0)
 	}
@@ -471,7 +475,14 @@ func (r resolver) assumeSame(a, b value, holds bool) *facts {
 }
 
 func (r resolver) with(kind factKind, t *term, v value, k uint64) *facts {
-	return &facts{before: r.fs, kind: kind, t: t, v: v, k: k, n: r.fs.count() + 1}
+	return r.add(facts{kind: kind, t: t, v: v, k: k})
+}
+
+// add returns the facts with one more.
+func (r resolver) add(f facts) *facts {
+	f.before, f.n = r.fs, r.fs.count()+1
+	f.t.told |= 1 << f.kind
+	return &f
 }
 
 // count returns the number of facts.

@@ -116,7 +116,7 @@ func (m *machine) pushes(st *state, code, ip, cs, ss value) {
 	e[layout.SlotIP], e[layout.SlotCS], e[layout.SlotSS] = ip, cs, ss
 	e[layout.SlotOrigAX] = code
 	for _, s := range pushed {
-		st.cells[cellOf(s)] = word{e[s], byCPU}
+		*st.cells.at(cellOf(s)) = word{e[s], byCPU}
 	}
 	st.regs[rSP] = word{v: hardwareFrame(st)}
 }

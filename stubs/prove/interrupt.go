@@ -56,7 +56,7 @@ func (m *machine) interruptedAt(entry, cs uint64, userGS bool) *state {
 		e.frame[regSlot[r]] = st.regs[r].v
 	}
 	if m.entry == 0 { // its sign tells it from the kernel's
-		st.facts = &facts{kind: factMax, t: m.s.bases[baseGS], k: layout.TaskSizeMax}
+		st.facts = resolver{}.with(factMax, m.s.bases[baseGS], value{}, layout.TaskSizeMax)
 	}
 	if !userGS {
 		st.bases[baseGS], st.bases[baseOther] = st.bases[baseOther], st.bases[baseGS]
@@ -66,7 +66,7 @@ func (m *machine) interruptedAt(entry, cs uint64, userGS bool) *state {
 	e.frame[layout.SlotFlags], e.frame[layout.SlotCS] = m.s.flags.value(), known(cs)
 	e.frame[layout.SlotIP], e.frame[layout.SlotOrigAX] = m.s.eventIP.value(), m.s.error.value()
 	for _, s := range append(pushed[:], layout.SlotDI) {
-		st.cells[cellOf(s)] = word{e.frame[s], byCPU}
+		*st.cells.at(cellOf(s)) = word{e.frame[s], byCPU}
 	}
 	st.regs[rDI].v = m.s.vector.value()
 	st.regs[rSP].v = value{st.origin.t, st.origin.c - 8*uint64(len(pushed)+1)}

@@ -201,7 +201,7 @@ func (m *machine) poppedFrom(st *state) value {
 // popped returns a word of that frame.
 func (m *machine) popped(st *state, s layout.Slot) word {
 	if m.isolated() {
-		return st.trampoline[cellOf(s)]
+		return st.trampoline.in(cellOf(s))
 	}
 	return m.readCell(st, cellOf(s))
 }

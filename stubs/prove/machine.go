@@ -45,13 +45,16 @@ type subject struct {
 	axes     stubs.Axes
 	promises stubs.Promises
 	needs    layout.Features
-	untraced bool     // the variant has no way by a tracer: no call is traced
-	rets     []uint64 // addresses of the return thunk's RETs, through which all others go
-	forgets  uint64   // address of the RET that the entry has the CPU forget; 0: none
-	promise  promise
-	parts    []part
-	entry    uint64
-	switchTo uint64
+	untraced bool // the variant has no way by a tracer: no call is traced
+	// countsPreempt is set if it may touch PerCPU.PreemptCount, draws if it makes random
+	// numbers.
+	countsPreempt, draws bool
+	rets                 []uint64 // addresses of the return thunk's RETs, through which all others go
+	forgets              uint64   // address of the RET that the entry has the CPU forget; 0: none
+	promise              promise
+	parts                []part
+	entry                uint64
+	switchTo             uint64
 	// trapReturn is where the variant ends traps, newThread where it begins threads; 0 if
 	// the kernel does that.
 	trapReturn, newThread uint64
@@ -87,7 +90,8 @@ type machine struct {
 	paths     int
 	claims    map[claimKey]*verdict
 	order     []claimKey
-	met       map[uint64]bool       // the instructions that a path has come to
+	met       map[uint64]*visit     // the instructions that a path has come to
+	here      *visit                // the last of them
 	knows     map[uint64]*knowledge // nil: nothing is gathered
 	runs      *knowledge            // of the instruction that runs
 	before    [numRegs]word         // the registers before the instruction that runs
@@ -102,6 +106,7 @@ type machine struct {
 	meeting   map[uint64]*meeting // by place; nil: paths do not meet
 	lost      bool                // a claim failed behind a place where paths meet
 	named     []byte              // room for the namers' next text
+	kept, all []*facts            // and for their lists of facts
 	namers    uint32              // how many there were
 }
 
@@ -121,7 +126,7 @@ func (s *subject) proveTraced() *machine { return s.proveWith(&machine{subject: 
 // proveWith runs the set-up, the switch, then the calls.
 func (s *subject) proveWith(m *machine) *machine {
 	if !m.quick {
-		m.claims, m.met = map[claimKey]*verdict{}, map[uint64]bool{}
+		m.notes()
 	}
 	if m.setUp != 0 { // the kernel's own heads have none
 		m.runSetUp()
@@ -191,7 +196,7 @@ func (m *machine) fork(st *state) *state {
 	} else {
 		branch = &state{}
 	}
-	*branch = *st
+	st.copyTo(branch)
 	branch.waits = false
 	return branch
 }

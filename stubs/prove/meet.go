@@ -61,7 +61,7 @@ func (m *machine) meets(st *state) bool {
 	}
 	for r := range numRegs {
 		if p.overwritten.has(r) {
-			st.regs[r] = word{unfollowed("overwritten", false).value(), nil}
+			st.regs[r] = word{m.s.overwritten[r].value(), nil}
 		}
 	}
 	st.cond = condition{}

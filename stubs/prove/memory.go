@@ -193,7 +193,7 @@ func (m *machine) locateInArea(st *state, p place, addr value, write bool) (plac
 	case off == uint64(percpu.FREDRSP0.Off) && m.fred() && st.phase == inCall:
 		p.word = &st.rsp0Word
 		return p, m.own(st)
-	case off == uint64(percpu.PreemptCount.Off) && m.countsPreempt() && st.phase == inCall:
+	case off == uint64(percpu.PreemptCount.Off) && m.countsPreempt && st.phase == inCall:
 		p.word, p.count = &st.count, true
 		return p, m.own(st)
 	case m.random(off) >= 0 && st.phase == inCall && st.quiet():
@@ -240,7 +240,7 @@ func (m *machine) locateTrampoline(st *state, p place, addr value) (place, bool)
 	case i >= trampolineCells:
 		return p, m.touches(st, addr, "deeper on the trampoline stack than the proof looks", true)
 	}
-	p.word = &st.trampoline[i]
+	p.word = st.trampoline.at(int(i))
 	if p.word.v == (value{}) && p.word.by == lost {
 		p.word.v = symbol("a word that others use too", false).value()
 		m.readsOthers(st, numCells+int(i), p.word.v)
@@ -262,7 +262,7 @@ func (s *subject) constant(addr uint64) *uint64 {
 // locateStack finds a word of the kernel stack, or of the thread at its bottom.
 func (m *machine) locateStack(st *state, p place, addr value, write bool) (place, bool) {
 	if i, ok := st.cell(addr); ok {
-		p.cell, p.word = i, &st.cells[i]
+		p.cell, p.word = i, st.cells.at(i)
 		return p, m.own(st)
 	}
 	down := m.stackEnd(st) - st.raised(addr).c // the distance below the stack's end
@@ -365,7 +365,7 @@ func (m *machine) locateAhead(st *state, p place, addr value, write bool) (place
 
 // readCell reads a word of the stack; one that was never seen gets a symbol.
 func (m *machine) readCell(st *state, i int) word {
-	w := &st.cells[i]
+	w := st.cells.at(i)
 	if w.v != (value{}) {
 		return *w
 	}

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/entrylab/entrylab/gen/asm"
-	"github.com/entrylab/entrylab/stubs"
 )
 
 // preempt is what a call has done about the other threads of its CPU, in a variant that
@@ -15,20 +14,14 @@ type preempt struct {
 	held  bool // the call has raised it by one
 }
 
-// countsPreempt reports whether the variant may touch PerCPU.PreemptCount.
-func (s *subject) countsPreempt() bool { return s.axes.Is(stubs.KStackCalled) }
-
 // quiet reports whether no other thread can run now.
 func (st *state) quiet() bool { return st.irq == off || st.held }
-
-// draws reports whether the variant makes random numbers.
-func (s *subject) draws() bool { return s.axes.Is(stubs.KStackPRNG) || s.axes.Is(stubs.KStackCalled) }
 
 // random returns the index of the word of PerCPU.KStackRandom at an offset of the per-CPU
 // area; -1 if it is another word or the variant does not use it.
 func (m *machine) random(at uint64) int {
 	return slices.IndexFunc(percpu.KStackRandom[:], func(w asm.Slot) bool {
-		return m.draws() && uint64(w.Off) == at
+		return m.draws && uint64(w.Off) == at
 	})
 }
 
@@ -62,13 +55,13 @@ func (k claimKind) countText(n uint8, of string) string {
 
 // countIsZero claims that other threads may run at f.
 func (m *machine) countIsZero(st *state, f *function) bool {
-	return !m.countsPreempt() || st.phase != inCall || m.check(st, claimCountZero, 0, f, !st.held, nil)
+	return !m.countsPreempt || st.phase != inCall || m.check(st, claimCountZero, 0, f, !st.held, nil)
 }
 
 // lettingIn lets an interrupt come, which may note that a thread waits for the count to
 // be 0; else that thread runs.
 func (m *machine) lettingIn(st *state) {
-	if m.countsPreempt() {
+	if m.countsPreempt {
 		st.count = word{symbol("PreemptCount", false).value(), lost}
 	}
 	if !st.held {

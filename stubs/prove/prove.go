@@ -156,6 +156,7 @@ func Object(obj *asm.Object, n stubs.Variant) (*Proof, error) {
 func newSubject(obj *asm.Object, n stubs.Variant) (*subject, error) {
 	s := &subject{
 		name: n.Name, base: n.Name, axes: n.Axes, promises: n.Axes.Promises(), needs: n.Features(), untraced: n.Untraced,
+		countsPreempt: n.Axes.Is(stubs.KStackCalled), draws: n.Axes.Is(stubs.KStackPRNG) || n.Axes.Is(stubs.KStackCalled),
 		kernel: map[uint64]*function{}, names: map[uint64]string{}, s: newSymbols(),
 	}
 	if n.Edit != nil {
@@ -330,7 +331,7 @@ func (s *subject) unreached(m *machine, places places) []Where {
 		for off := 0; off < len(p.code); {
 			addr := p.addr + uint64(off)
 			in, err := s.fetch(addr)
-			if !m.met[addr] {
+			if m.met[addr] == nil {
 				list = append(list, places.at(addr))
 			}
 			if err != nil {

@@ -289,7 +289,5 @@ func (r resolver) isIn(v value, s region) truth {
 // raise forgets the lowered part of the stack once RSP has left it.
 func (st *state) raise() {
 	st.lowered = nil
-	for i := int(st.origin.c-st.loweredFrom+7) / 8; i < numCells; i++ {
-		st.cells[i] = word{by: lost}
-	}
+	st.cells.drop(int(st.origin.c-st.loweredFrom+7) / 8)
 }

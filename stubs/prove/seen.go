@@ -91,14 +91,18 @@ func (n *namer) state(st *state) {
 	n.values(e.frame[:]...)
 	n.values(e.bases[:]...)
 	n.value(e.orig)
-	n.print(pack(e.xmm != nil))
-	if e.xmm != nil {
-		n.values(e.xmm[:]...)
+	made := e.xmm != nil && e.xmm.made
+	n.print(pack(e.xmm != nil, made))
+	if made {
+		for _, t := range e.xmm.words {
+			n.value(value{t: t})
+		}
 	}
 	n.words(st.regs[:])
-	n.words(st.cells[:])
+	n.print(uint64(len(st.cells)), uint64(len(st.trampoline)))
+	n.words(st.cells)
 	n.words(st.scratch[:])
-	n.words(st.trampoline[:])
+	n.words(st.trampoline)
 	n.words(st.saved[:])
 	n.words(st.shadow[:])
 	n.words(st.msrs[:])
@@ -136,7 +140,7 @@ func (n *namer) words(list []word) {
 
 // facts writes the facts about unknowns that occur in the state, and drops the others.
 func (n *namer) facts(st *state) {
-	kept, all := make([]*facts, 0, st.facts.count()), make([]*facts, 0, st.facts.count())
+	kept, all := n.m.kept[:0], n.m.all[:0]
 	for f := st.facts; f != nil; f = f.before {
 		all = append(all, f)
 	}
@@ -157,6 +161,7 @@ func (n *namer) facts(st *state) {
 	if len(kept) < len(all) {
 		st.setFacts(nil, kept)
 	}
+	n.m.kept, n.m.all = kept, all
 }
 
 // setFacts makes the facts of a state those of a list with others, the last of which is the

@@ -182,7 +182,7 @@ func (o *oracle) perCPU(sh *shadow, addr bv, write bool) (w *bv, offset uint64) 
 		return o.named(&sh.canary), addr.off & 7
 	case off == uint64(percpu.CallDepth.Off) && o.promises.Has(stubs.PromiseCallDepth) && (sh.phase == inCall || sh.phase == inResume):
 		return o.named(&sh.depth), addr.off & 7
-	case off == uint64(percpu.PreemptCount.Off) && o.countsPreempt() && sh.phase == inCall:
+	case off == uint64(percpu.PreemptCount.Off) && o.countsPreempt && sh.phase == inCall:
 		return o.named(&sh.count), addr.off & 7
 	case o.random(off) >= 0 && sh.phase == inCall:
 		if !sh.held {

@@ -217,7 +217,7 @@ func (o *oracle) kernel_(sh *shadow, t *traced) (own []string) {
 		take(&sh.bases[i], before.bases[i], after.bases[i])
 	}
 	for i := range sh.cells {
-		take(&sh.cells[i], before.cells[i], after.cells[i])
+		take(&sh.cells[i], before.cells.in(i), after.cells.in(i))
 	}
 	take(&sh.canary, before.canary, after.canary)
 	for i := range sh.shadow {
@@ -231,8 +231,8 @@ func (o *oracle) kernel_(sh *shadow, t *traced) (own []string) {
 		take(&sh.scratch[i], before.scratch[i], after.scratch[i])
 	}
 	if before.expect.xmm != after.expect.xmm {
-		for i, v := range after.expect.xmm {
-			sh.xmm[i] = o.value(v)
+		for i := range sh.xmm {
+			sh.xmm[i] = o.value(after.expect.xmm.at(i))
 		}
 		sh.mxcsr = o.value(after.mxcsr.v)
 	}
@@ -288,7 +288,7 @@ func (o *oracle) begin(sh *shadow, st *state) {
 	for i, t := range o.s.xmm {
 		sh.xmm[i] = o.value(t.value())
 		if st.expect.xmm != nil {
-			sh.xmm[i] = o.value(st.expect.xmm[i])
+			sh.xmm[i] = o.value(st.expect.xmm.at(i))
 		}
 	}
 	sh.rsp0, sh.rsp0Word = o.value(st.rsp0.v), o.value(st.rsp0Word.v)
@@ -298,8 +298,8 @@ func (o *oracle) begin(sh *shadow, st *state) {
 	sh.mxcsr = o.value(st.mxcsr.v)
 	o.assert(clearIn(sh.mxcsr, ^maskOf(4)))
 	sh.origin, sh.phase, sh.orig = o.value(st.origin), st.phase, o.orig(st)
-	for i, w := range st.cells {
-		switch {
+	for i := range sh.cells {
+		switch w := st.cells.in(i); {
 		case w.v != (value{}):
 			sh.cells[i] = o.value(w.v)
 		default:

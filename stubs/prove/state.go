@@ -153,13 +153,13 @@ type state struct {
 	loweredFrom uint64
 	kstack      word    // Thread.KStackOffset
 	random      [2]word // PerCPU.KStackRandom
-	cells       [numCells]word
+	cells       stack
 	wrote       uint64 // a bit for each cell of the frame that the variant has ever given another value
 
 	scratch    [numScratch]word
 	mine       [numScratch]bool // no other thread can have written it
 	work       value
-	trampoline [trampolineCells]word // the trampoline stack, from its top down
+	trampoline stack
 	// stale is set once an interrupt may have changed Thread.Flags.
 	stale bool
 	msrs  [numMSRs]word // those of SYSCALL, in the set-up
@@ -207,7 +207,7 @@ type expectation struct {
 	// it was told to edit a slot that does not exist.
 	called, refused bool
 	bases           [numBases]value
-	xmm             *[numXMM]value // nil: the user's own
+	xmm             *otherWords // nil: the user's own
 	mxcsr           value
 	inside          bool     // a function of the variant was called, as do_syscall_64 is
 	asked           bool     // work was asked for when the variant looked
@@ -240,32 +240,34 @@ func (st *state) note(text string) { st.path = &event{st.path, st.at, text} }
 type symbols struct {
 	user       [numRegs]*term
 	rip, flags *term
-	top        *term                // of the kernel stack
-	cells      [numCells]*term      // the words of the stack
-	kernel     [numRegs]*term       // registers of a thread that is switched
-	prev, next *term                // struct Thread of the two threads of a switch
-	prevRSP    *term                // of the thread that is switched, at the call
-	ret        *term                // its return address
-	nextSP     *term                // the next thread's Thread.SP
-	nextIP     *term                // and Thread.IP
-	scratch    [numScratch]*term    // the scratch words, of the thread that is switched
-	other      [numScratch]*term    // the scratch words, as any thread left them
-	trampoline *term                // the top of the trampoline stack
-	cr3        *term                // CR3 as a call finds it
-	flushes    *term                // UserPCIDFlushMask
-	work       *term                // Thread.Flags at the start
-	callWork   *term                // Thread.SyscallWork
-	kstack     *term                // Thread.KStackOffset
-	canary     *term                // Thread.StackCanary
-	shadow     [numShadowMSRs]*term // the MSRs of shadow stacks, as the thread that is switched had them
-	status     *term                // Thread.Status
-	percpu     map[uint64]*term     // other words of PerCPU, by offset
-	area       *term                // the per-CPU area, where the kernel's GS points
-	bases      [numBases]*term      // of the user's segments
-	selectors  [6]*term
-	xmm        [numXMM]*term // the user's, two words each
-	mxcsr      *term
-	msrs       [numMSRs]*term // those of SYSCALL, before the set-up
+	top        *term           // of the kernel stack
+	cells      [numCells]*term // the words of the stack
+	kernel     [numRegs]*term  // registers of a thread that is switched
+	// overwritten are registers that are written before they are read, where paths meet.
+	overwritten [numRegs]*term
+	prev, next  *term                // struct Thread of the two threads of a switch
+	prevRSP     *term                // of the thread that is switched, at the call
+	ret         *term                // its return address
+	nextSP      *term                // the next thread's Thread.SP
+	nextIP      *term                // and Thread.IP
+	scratch     [numScratch]*term    // the scratch words, of the thread that is switched
+	other       [numScratch]*term    // the scratch words, as any thread left them
+	trampoline  *term                // the top of the trampoline stack
+	cr3         *term                // CR3 as a call finds it
+	flushes     *term                // UserPCIDFlushMask
+	work        *term                // Thread.Flags at the start
+	callWork    *term                // Thread.SyscallWork
+	kstack      *term                // Thread.KStackOffset
+	canary      *term                // Thread.StackCanary
+	shadow      [numShadowMSRs]*term // the MSRs of shadow stacks, as the thread that is switched had them
+	status      *term                // Thread.Status
+	percpu      map[uint64]*term     // other words of PerCPU, by offset
+	area        *term                // the per-CPU area, where the kernel's GS points
+	bases       [numBases]*term      // of the user's segments
+	selectors   [6]*term
+	xmm         [numXMM]*term // the user's, two words each
+	mxcsr       *term
+	msrs        [numMSRs]*term // those of SYSCALL, before the set-up
 	eventSymbols
 }
 
@@ -287,6 +289,7 @@ func newSymbols() *symbols {
 	for r := range numRegs {
 		s.user[r] = symbol("user."+r.String(), true)
 		s.kernel[r] = symbol("kernel."+r.String(), false)
+		s.overwritten[r] = unfollowed("overwritten", false)
 	}
 	s.area = symbol("the per-CPU area", false)
 	s.bases = [numBases]*term{baseFS: symbol("user.FS base", true), baseGS: symbol("user.GS base", true)}
@@ -356,7 +359,7 @@ const enosys = ^uint64(layout.ENOSYS) + 1
 // afterSYSCALL returns the machine at the entry (SDM volume 2, SYSCALL): RIP is in RCX and
 // RFLAGS in R11, the flags of mask are clear, all else is the user's.
 func (s *symbols) afterSYSCALL(entry, mask uint64) *state {
-	st := &state{pc: entry, origin: s.top.value(), work: s.work.value(), mxcsr: word{v: s.mxcsr.value()}}
+	st := &state{pc: entry, origin: s.top.value(), cells: make(stack, numCells), work: s.work.value(), mxcsr: word{v: s.mxcsr.value()}}
 	st.bases = [numBases]word{baseFS: {v: s.bases[baseFS].value()}, baseGS: {v: s.bases[baseGS].value()}, baseOther: {v: s.area.value()}}
 	st.expect.bases = [numBases]value{s.bases[baseFS].value(), s.bases[baseGS].value(), s.area.value()}
 	st.expect.mxcsr = s.mxcsr.value()
@@ -368,13 +371,12 @@ func (s *symbols) afterSYSCALL(entry, mask uint64) *state {
 	for i := range st.scratch {
 		st.scratch[i] = word{s.other[i].value(), lost}
 	}
-	st.loseTrampoline()
 	want := &st.expect.frame
 	want[layout.SlotAX], want[layout.SlotOrigAX] = known(enosys), s.user[rAX].value()
 	want[layout.SlotIP], want[layout.SlotCX] = s.rip.value(), s.rip.value()
 	want[layout.SlotFlags], want[layout.SlotR11] = s.flags.value(), s.flags.value()
 	want[layout.SlotCS], want[layout.SlotSS] = known(x86.USER_CS), known(x86.USER_DS)
-	st.facts = &facts{kind: factMax, t: s.rip, k: layout.TaskSizeMax}
+	st.facts = resolver{}.with(factMax, s.rip, value{}, layout.TaskSizeMax)
 	st.given = &given{p: predicate{below, s.rip.value(), known(layout.TaskSizeMax + 1)}, holds: true}
 	st.cr3, st.flushes = s.cr3.value(), s.flushes.value()
 	for i, bit := range flagBits {
@@ -397,7 +399,7 @@ func (s *symbols) afterSYSCALL(entry, mask uint64) *state {
 // atSwitch returns the machine when __switch_to jumps to the variant's switch: the thread
 // that leaves is in RDI, the next in RSI and in the per-CPU area.
 func (s *symbols) atSwitch(entry uint64) *state {
-	st := &state{phase: inLeave, pc: entry, origin: s.prevRSP.value().add(8), work: s.work.value(), mxcsr: word{v: s.mxcsr.value()}}
+	st := &state{phase: inLeave, pc: entry, origin: s.prevRSP.value().add(8), cells: make(stack, numCells), work: s.work.value(), mxcsr: word{v: s.mxcsr.value()}}
 	st.expect.bases = [numBases]value{s.bases[baseFS].value(), s.bases[baseGS].value(), s.area.value()}
 	st.bases = [numBases]word{baseFS: {v: s.bases[baseFS].value()}, baseGS: {v: s.area.value()}, baseOther: {v: s.bases[baseGS].value()}}
 	st.expect.mxcsr = s.mxcsr.value()
@@ -412,7 +414,6 @@ func (s *symbols) atSwitch(entry uint64) *state {
 	for i := range st.scratch {
 		st.scratch[i], st.mine[i] = word{s.scratch[i].value(), kernels}, true
 	}
-	st.loseTrampoline()
 	return st
 }
 
@@ -445,14 +446,6 @@ func (st *state) onStack() bool {
 	return rsp.t == st.origin.t && st.origin.c-rsp.c <= layout.ThreadSize/2
 }
 
-// loseTrampoline forgets what is on the trampoline stack, which all threads
-// use.
-func (st *state) loseTrampoline() {
-	for i := range st.trampoline {
-		st.trampoline[i] = word{by: lost}
-	}
-}
-
 // dropBelow forgets what is below RSP: whoever uses the stack next may write
 // there.
 func (st *state) dropBelow() {
@@ -461,9 +454,7 @@ func (st *state) dropBelow() {
 	if n := int64(st.origin.c - rsp.c); rsp.t == st.origin.t && n > 0 {
 		first = int(n+7) / 8
 	}
-	for i := first; i < numCells; i++ {
-		st.cells[i] = word{by: lost}
-	}
+	st.cells.drop(first)
 }
 
 // raised translates an address in the lowered part of the stack to what it would
@@ -477,7 +468,7 @@ func (st *state) raised(v value) value {
 
 // lowers reports whether an instruction subtracts the random distance from RSP.
 func (m *machine) lowers(in *inst) bool {
-	return !m.axes.Is(stubs.KStackNone) && in.op == opSUB && in.dst.kind == inReg && in.dst.reg == rSP
+	return in.op == opSUB && in.dst.kind == inReg && in.dst.reg == rSP && !m.axes.Is(stubs.KStackNone)
 }
 
 // lower subtracts the random distance by from RSP. It must be a multiple of 8, and

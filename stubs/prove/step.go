@@ -43,7 +43,7 @@ func (m *machine) step(st *state) bool {
 	st.covered = st.covered || st.at < m.forgets && m.forgets < st.at+uint64(in.len)-1
 	m.trace(st, traced{kind: ran, at: st.at, in: in})
 	if !m.quick {
-		m.met[st.at] = true
+		m.comesTo(st.at)
 	}
 	if m.knows != nil {
 		m.before, m.runs = st.regs, m.knowledgeOf(st.at)

@@ -39,7 +39,7 @@ func (m *machine) switched(st *state) {
 	for i := range st.scratch {
 		st.mine[i], st.scratch[i] = false, word{m.s.other[i].value(), lost}
 	}
-	st.loseTrampoline()
+	st.trampoline.drop(0) // all threads use it
 	st.depth = word{m.s.percpu[uint64(percpu.CallDepth.Off)].value(), lost}
 	st.canary = word{m.s.percpu[uint64(percpu.StackCanary.Off)].value(), lost}
 	st.shadow = [numShadowMSRs]word{shadowUCET: {known(0), lost}, shadowSSP: {symbol("another thread's SSP", true).value(), lost}}

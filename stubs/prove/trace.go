@@ -63,8 +63,7 @@ func (m *machine) trace(st *state, t traced) {
 		*next = t
 		next.prev = st.traced
 		if t.kind == ran && m.snapshots {
-			before := *st
-			next.before = &before
+			next.before = st.copyTo(&state{})
 		}
 		st.traced.next = append(st.traced.next, next)
 		st.traced = next
@@ -74,8 +73,7 @@ func (m *machine) trace(st *state, t traced) {
 // begins records the start of a path.
 func (m *machine) begins(st *state) {
 	if m.traces {
-		after := *st
-		st.traced = &traced{kind: kernel, after: &after}
+		st.traced = &traced{kind: kernel, after: st.copyTo(&state{})}
 		m.roots = append(m.roots, st.traced)
 	}
 }
@@ -84,8 +82,7 @@ func (m *machine) begins(st *state) {
 // instruction runs.
 func (m *machine) leaves(st *state) {
 	if m.traces && st.left == nil {
-		left := *st
-		st.left = &left
+		st.left = st.copyTo(&state{})
 	}
 }
 
@@ -94,8 +91,7 @@ func (m *machine) returns(st *state) {
 	if st.left != nil {
 		left := st.left
 		st.left = nil
-		after := *st
-		m.trace(st, traced{kind: kernel, at: left.at, before: left, after: &after})
+		m.trace(st, traced{kind: kernel, at: left.at, before: left, after: st.copyTo(&state{})})
 	}
 }
 

@@ -89,7 +89,7 @@ func (m *machine) fillsAgain(st *state) {
 // has put in ax stays.
 func (m *machine) noSuchCall(st *state) {
 	e := &st.expect
-	if !e.traced || e.called || !m.byFrame() || !st.cells[cellOf(layout.SlotAX)].v.is(enosys) {
+	if !e.traced || e.called || !m.byFrame() || !st.cells.in(cellOf(layout.SlotAX)).v.is(enosys) {
 		return
 	}
 	r, number := m.at(st), m.number(st)

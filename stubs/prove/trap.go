@@ -31,11 +31,11 @@ func (m *machine) atNewThread() *state {
 		return st
 	}
 	for s := range layout.NumSlots {
-		st.cells[cellOf(s)] = word{m.fullSlot(st, s), edited}
+		*st.cells.at(cellOf(s)) = word{m.fullSlot(st, s), edited}
 	}
 	m.edit(st, clone, layout.SlotSet(layout.SlotSP))
 	ax := layout.SlotAX
-	st.cells[cellOf(ax)], st.expect.frame[ax] = word{known(0), edited}, known(0)
+	*st.cells.at(cellOf(ax)), st.expect.frame[ax] = word{known(0), edited}, known(0)
 	return st
 }
 

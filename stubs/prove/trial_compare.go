@@ -31,14 +31,15 @@ func (r *runner) memory(st *state) []memoryWord {
 				addr = r.word(st.lowered.value()) - below
 			}
 		}
-		w := st.cells[i]
+		w := st.cells.in(i)
 		known := w.v != value{} || w.by != lost
 		if w.v == (value{}) && w.by == nil {
 			w.v = r.s.cells[i].value()
 		}
 		list = append(list, memoryWord{"the stack's " + cellName(i), addr, w.v, w.by, known, w.by == lost})
 	}
-	for i, w := range st.trampoline {
+	for i := range trampolineCells {
+		w := st.trampoline.in(i)
 		list = append(list, memoryWord{"the trampoline stack", p.Trampoline - 8*uint64(i+1), w.v, w.by, w.v != value{} || w.by != lost, w.by == lost})
 	}
 	for i, w := range st.scratch {
@@ -55,12 +56,12 @@ func (r *runner) memory(st *state) []memoryWord {
 	if r.axes.Is(stubs.KStackRDTSC) && st.phase == inCall {
 		one("Thread.KStackOffset", at(thread.KStackOffset.Off), st.kstack.v, false)
 	}
-	if r.draws() && st.phase == inCall {
+	if r.draws && st.phase == inCall {
 		for i, w := range st.random {
 			list = append(list, memoryWord{"PerCPU.KStackRandom", p.PerCPU + uint64(percpu.KStackRandom[i].Off), w.v, w.by, true, w.by == lost})
 		}
 	}
-	if r.countsPreempt() && st.phase == inCall {
+	if r.countsPreempt && st.phase == inCall {
 		one("PerCPU.PreemptCount", p.PerCPU+uint64(percpu.PreemptCount.Off), st.count.v, true)
 	}
 	if r.promises.Has(stubs.PromisePCID) {

@@ -17,14 +17,15 @@ type value struct {
 // time, or one of a few operations on another value.
 type term struct {
 	name string // of a symbol
-	op   termOp // of all others
-	x, y value
+	x, y value  // of all others, which are op on x, y and k
 	k    uint64
+	op   termOp
 	alu  opcode // of isALU
 	user bool   // it comes from ring 3: as an address it is the user's memory
 	edit bool   // a handler made it, and so nothing was known of it before
 	open bool   // it may equal another value without the proof seeing it
 	deep uint8  // the depth of its operations
+	told uint8  // a bit for each kind of fact that some path has of it: where there is none, none is looked for
 	// found is set for a word that only the machine which runs the path knows.
 	found bool
 	// first numbers the symbols that every path begins with, from 1. The others get

@@ -96,7 +96,8 @@ func WalkObject(obj *asm.Object, n stubs.Variant) (*Walk, error) {
 	if err != nil {
 		return nil, fmt.Errorf("variant %s: %w", n.Name, err)
 	}
-	m := &machine{subject: s, claims: map[claimKey]*verdict{}, met: map[uint64]bool{}, walk: &walker{}}
+	m := &machine{subject: s, walk: &walker{}}
+	m.notes()
 	m.runSetUp()
 	m.runSwitch()
 	m.run(s.s.quiet(m.atCall()))

@@ -13,21 +13,31 @@ func xmmName(i int) string {
 // userXMM returns what ring 3 is to find in a word of an XMM register.
 func (m *machine) userXMM(st *state, i int) value {
 	if st.expect.xmm != nil {
-		return st.expect.xmm[i]
+		return st.expect.xmm.at(i)
 	}
 	return m.s.xmm[i].value()
+}
+
+// otherWords are unknown words in the XMM registers. Few paths read one: each is made when
+// it is asked for.
+type otherWords struct {
+	names *[numXMM]string
+	words [numXMM]*term
+	made  bool // one was
+}
+
+func (o *otherWords) at(i int) value {
+	if o.words[i] == nil {
+		o.words[i], o.made = symbol(o.names[i], true), true
+	}
+	return o.words[i].value()
 }
 
 // otherXMM puts unknown words into the XMM registers and MXCSR, as a function may that
 // delivers a signal or returns from its handler.
 func (m *machine) otherXMM(st *state, f *function) {
-	var list [numXMM]value
-	names, terms := f.unknowns(), make([]term, numXMM)
-	for i := range list {
-		terms[i] = term{name: names.xmm[i], user: true}
-		list[i] = terms[i].value()
-	}
-	st.expect.xmm, st.xmm = &list, nil
+	names := f.unknowns()
+	st.expect.xmm, st.xmm = &otherWords{names: &names.xmm}, nil
 	st.expect.mxcsr = symbol(names.mxcsr, true).value()
 	st.mxcsr = word{v: st.expect.mxcsr}
 }
