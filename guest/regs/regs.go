@@ -17,12 +17,12 @@
 package regs
 
 import (
-	"iter"
 	"reflect"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
-	_ "unsafe" // go:linkname
+	"unsafe" // and for go:linkname
 
 	"github.com/entrylab/entrylab/gen/layout"
 )
@@ -60,34 +60,40 @@ const (
 	fxEnd     = 52
 )
 
-// All yields each register's name and value. Of the FXSAVE image it yields the
-// control words and the registers, but not the addresses of the last x87
-// instruction nor reserved bits.
-func (s *State) All() iter.Seq2[string, layout.Word] {
-	return func(yield func(string, layout.Word) bool) {
-		v := reflect.ValueOf(s).Elem()
-		for i := 1; i < v.NumField(); i++ {
-			if !yield(v.Type().Field(i).Name, layout.Word(v.Field(i).Uint())) {
-				return
-			}
-		}
-		if !yield("FCW/FSW/FTW", s.FX[fxControl]&(1<<40-1)) || !yield("MXCSR", s.FX[fxMXCSR]&(1<<32-1)) {
-			return
-		}
-		for i := fxST; i < fxEnd; i++ {
-			name, n, mask := "XMM", (i-fxXMM)/2, ^layout.Word(0)
-			if i < fxXMM {
-				name, n = "ST", (i-fxST)/2
-				if i%2 == 1 {
-					mask = 1<<16 - 1
-				}
-			}
-			if !yield(name+strconv.Itoa(n)+"["+strconv.Itoa(i%2)+"]", s.FX[i]&mask) {
-				return
-			}
-		}
-	}
+// Register is a word of a State that user mode can choose, or a part of one.
+type Register struct {
+	Name string
+	at   int // in words
+	mask layout.Word
 }
+
+// In returns the register's value in a state.
+func (r *Register) In(s *State) layout.Word {
+	return (*[unsafe.Sizeof(*s) / unsafe.Sizeof(s.AX)]layout.Word)(unsafe.Pointer(s))[r.at] & r.mask
+}
+
+// Registers lists all of them. Of the FXSAVE image they are the control words and the
+// registers, but not the addresses of the last x87 instruction nor reserved bits.
+var Registers = sync.OnceValue(func() (list []Register) {
+	const all = ^layout.Word(0)
+	t := reflect.TypeFor[State]()
+	for i := 1; i < t.NumField(); i++ {
+		f := t.Field(i)
+		list = append(list, Register{f.Name, int(f.Offset / f.Type.Size()), all})
+	}
+	list = append(list, Register{"FCW/FSW/FTW", fxControl, 1<<40 - 1}, Register{"MXCSR", fxMXCSR, 1<<32 - 1})
+	for i := fxST; i < fxEnd; i++ {
+		name, n, mask := "XMM", (i-fxXMM)/2, all
+		if i < fxXMM {
+			name, n = "ST", (i-fxST)/2
+			if i%2 == 1 {
+				mask = 1<<16 - 1
+			}
+		}
+		list = append(list, Register{name + strconv.Itoa(n) + "[" + strconv.Itoa(i%2) + "]", i, mask})
+	}
+	return list
+})
 
 // Fill puts a pattern from next, a source of random words, into every register but
 // SP, IP and Flags. No word looks like a kernel address: one that turns up later

@@ -29,7 +29,8 @@ func TestFill(t *testing.T) {
 	names := map[string]bool{}
 	var s State
 	s.Fill(rng.Uint64)
-	for name, w := range s.All() {
+	for _, r := range Registers() {
+		name, w := r.Name, r.In(&s)
 		if names[name] {
 			t.Errorf("two registers are called %s", name)
 		}

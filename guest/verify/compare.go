@@ -3,7 +3,6 @@ package verify
 import (
 	"errors"
 	"fmt"
-	"iter"
 	"slices"
 	"strings"
 	"syscall"
@@ -44,10 +43,10 @@ func failure(e syscall.Errno) layout.Word { return -layout.Word(e) }
 // the lane that a stack address belongs to; i is the lane of the call.
 func compare(want, got *regs.State, i int, owner func(layout.Word) (int, bool)) error {
 	var diffs []string
-	next, stop := iter.Pull2(want.All())
-	defer stop()
-	for name, g := range got.All() {
-		_, w, _ := next()
+	list := regs.Registers()
+	for at := range list {
+		r := &list[at]
+		name, g, w := r.Name, r.In(got), r.In(want)
 		if g == w {
 			continue
 		}
