@@ -46,8 +46,11 @@ const (
 )
 
 // memoryGoal is what the collector keeps the heap below as long as the input
-// allows.
-const memoryGoal = 300 << 20
+// allows. Up to there it collects seldom: most commands end soon, and hold what they make.
+const (
+	memoryGoal  = 300 << 20
+	heapPercent = 400
+)
 
 // lastMoment is the time that a command has to end after a signal. It is a variable
 // for the tests.
@@ -55,6 +58,7 @@ var lastMoment = 3 * time.Second
 
 func main() {
 	debug.SetMemoryLimit(memoryGoal)
+	debug.SetGCPercent(heapPercent)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, secondKills)

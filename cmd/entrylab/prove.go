@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"strings"
 
 	"github.com/urfave/cli/v3"
@@ -79,8 +78,6 @@ Examples:
 // runProve proves variants as they lie in the kernel that carries them: one
 // line each, and what is not proved in full.
 func (e *env) runProve(ctx context.Context, all, verbose bool, format string, args []string) (int, error) {
-	// Code and proofs are held until they are printed, so that little could be collected.
-	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	list, err := toProve(ctx, all, args)
 	if err != nil {
 		return 0, err
