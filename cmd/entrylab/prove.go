@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/urfave/cli/v3"
 
@@ -84,19 +85,20 @@ func (e *env) runProve(ctx context.Context, all, verbose bool, format string, ar
 	}
 	proofOf := prove.Prove // of all there are too many for one kernel
 	var readers []prove.Reader
-	var heads *prove.Proof
+	var heads func() (*prove.Proof, error)
 	if !all {
 		image, err := image.Build(image.Config{Variants: list})
 		if err != nil {
 			return 0, err
 		}
-		if readers, err = prove.Readers(image.Object); err != nil {
-			return 0, err
-		}
-		if len(args) == 0 {
-			if heads, err = prove.Heads(image.Object); err != nil {
+		if verbose { // else nothing shows them
+			if readers, err = prove.Readers(image.Object); err != nil {
 				return 0, err
 			}
+		}
+		if len(args) == 0 {
+			heads = sync.OnceValues(func() (*prove.Proof, error) { return prove.Heads(image.Object) })
+			go heads() // beside the variants
 		}
 		proofOf = func(n stubs.Variant) (*prove.Proof, error) { return prove.Object(image.Object, n) }
 	}
@@ -128,13 +130,15 @@ func (e *env) runProve(ctx context.Context, all, verbose bool, format string, ar
 		add(proof)
 	}
 	if heads != nil {
-		add(heads)
+		proof, err := heads()
+		if err != nil {
+			return 0, err
+		}
+		add(proof)
 	}
 	d := &table.Document{Title: "entrylab prove", Blocks: []table.Block{{Table: t}}}
 	for _, r := range readers {
-		if verbose {
-			d.Add(table.Line("kernel: %v", r))
-		}
+		d.Add(table.Line("kernel: %v", r))
 	}
 	if format == "text" {
 		d.Blocks = d.Blocks[1:] // what is printed already
