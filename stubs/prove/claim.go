@@ -170,6 +170,7 @@ const (
 	claimFloor
 	claimTable
 	claimOnce
+	claimToldOnce
 	claimCall
 	claimEvent
 	claimHandler
@@ -200,6 +201,7 @@ const (
 	claimDense
 	claimAnswered
 	claimHandled
+	claimTold
 	claimByIRET
 	claimUserSpecCtrl
 	claimRing
@@ -316,6 +318,8 @@ func (k claimKind) text(n uint8, of string) string {
 		return fmt.Sprintf("%s is the handler of this call", of)
 	case claimOnce:
 		return "a call has one handler"
+	case claimToldOnce:
+		return "a tracer is told once of a call's end"
 	case claimCall:
 		return "what comes to " + of + " is a call"
 	case claimEvent:

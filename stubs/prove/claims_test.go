@@ -255,6 +255,10 @@ func TestClaims(t *testing.T) {
 		{"a retpoline without the frame", byRetpoline, broken.Edit("do_syscall_64", asm.ANDL(asm.RCX, asm.RSI), asm.ANDL(asm.RCX, asm.RSI), asm.XORL(asm.RDI, asm.RDI)), Refuted, "the handler gets its argument in RDI"},
 		{"retpolines to handlers that take the frame", byRetpoline, none, Proved, ""},
 		{"a stop where a tracer is to be told of a call's end", "linux-7.0", broken.Edit("do_syscall_64", asm.CALL("syscall_trace_leave"), asm.UD2()), Refuted, "the stop is only for work that nothing asks for"},
+		{"a tracer that is not told of a call's end", "linux-7.0", broken.Edit("do_syscall_64", asm.CALL("syscall_trace_leave")), Refuted, "a tracer was told of the call's end"},
+		{"a tracer that is not told of a call's end by 3.19", "linux-3.19", broken.Edit("int_ret_from_sys_call", asm.CALL("syscall_trace_leave")), Refuted, "a tracer was told of the call's end"},
+		{"a tracer that is not told of a call's end by FRED", "linux-6.18+fred", broken.Edit("syscall_exit_to_user_mode_prepare", asm.CALL("syscall_trace_leave")), Refuted, "a tracer was told of the call's end"},
+		{"a tracer that is told again and again", "linux-7.0", broken.Edit("do_syscall_64", asm.JMP("syscall_exit_work_done"), asm.JMP("syscall_return")), Refuted, "a tracer is told once of a call's end"},
 		{"work not looked for in line", "linux-7.0", broken.Edit("do_syscall_64", asm.JNE("exit_work_loop")), Refuted, "no work is pending"},
 
 		{"a random number that another thread may draw too", "linux-7.2", broken.Edit("do_syscall_64", asm.INCL(gs.PreemptCount)), Refuted, "a word of the per-CPU area that is not the variant's"},

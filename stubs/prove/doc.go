@@ -92,8 +92,10 @@
 //     TIFNeedResched was set.
 //
 //   - At the call of syscall_trace_enter and syscall_trace_leave: the frame is a full
-//     PtRegs, each of its slots is right, and work was asked for. That a tracer is told of
-//     each end is not proved: ring 3 sees no difference.
+//     PtRegs, each of its slots is right, and work was asked for. A tracer that was told of a
+//     call's begin is told of its end, unless it has gone when the variant looks, and
+//     with dispatch=tree everybody that Thread.SyscallWork stands for; and it is told
+//     once.
 //
 //   - At every function of the kernel, at the end of the switch and at SYSRETQ and
 //     IRETQ: the bases of FS and of the user's GS, the selectors, MXCSR and the XMM

@@ -202,6 +202,7 @@ func (m *machine) eret(st *state, in *inst, f *function) {
 	}
 	ok = m.answered(st, f) && ok
 	if !e.inRing0 {
+		ok = m.told(st, f) && ok
 		ok = m.check(st, claimNoWork, 0, f, m.workIs(st, layout.TIFAllWork, false), m.gotWork(st, "no work")) && ok
 		ok = m.checkSame(st, claimRSP0, 0, f, st.rsp0, value{st.origin.t, m.stackEnd(st)}) && ok
 	}

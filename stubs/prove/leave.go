@@ -67,6 +67,7 @@ func (m *machine) returnToUser(st *state, in *inst) {
 	ok = m.erasedAt(st, f) && ok
 	ok = m.answered(st, f) && ok
 	if !m.promise.bare {
+		ok = m.told(st, f) && ok
 		ok = m.check(st, claimNoWork, 0, f, m.workIs(st, layout.TIFAllWork, false), m.gotWork(st, "no work")) && ok
 	}
 	if ok {
@@ -274,6 +275,8 @@ func (k claimKind) exitText(n uint8, of string) string {
 		return fmt.Sprintf("%s is right at %s, for where the interrupt came from", baseNames[n], of)
 	case claimAnswered:
 		return "only numbers beyond the table have no handler"
+	case claimTold:
+		return "a tracer was told of the call's end"
 	case claimHandled:
 		return "the event was handled before " + of
 	}

@@ -314,33 +314,28 @@ func surviving(list []oneMutant) []bool {
 // proof rejects the variant then, or that the change is among the survivors.
 // Without -mutate it does so with a sample.
 func TestMutants(t *testing.T) {
-	var all []oneMutant
-	for _, p := range stubs.Presets() {
-		all = append(all, allMutants(t, p.Variant)...)
-	}
-	list := all
-	if !*mutateAll {
-		list = nil
-		rng := rand.New(rand.NewPCG(1, 2))
-		for _, m := range all {
-			if rng.IntN(sampleOf) == 0 {
+	reviewed := make([]int, len(survivors))
+	rng := rand.New(rand.NewPCG(1, 2))
+	all, tried, rejected := 0, 0, 0
+	for _, p := range stubs.Presets() { // one by one: what is found is said at once
+		var list []oneMutant
+		for _, m := range allMutants(t, p.Variant) {
+			if all++; *mutateAll || rng.IntN(sampleOf) == 0 {
 				list = append(list, m)
 			}
 		}
-	}
-	survived := surviving(list)
-	reviewed := make([]int, len(survivors))
-	rejected := 0
-	for i, m := range list {
-		if !survived[i] {
-			rejected++
-			continue
+		tried += len(list)
+		for i, survived := range surviving(list) {
+			switch n := list[i].find(); {
+			case !survived:
+				rejected++
+			case n >= 0:
+				reviewed[n]++
+			default:
+				t.Error(list[i].unseen())
+			}
 		}
-		if n := m.find(); n >= 0 {
-			reviewed[n]++
-			continue
-		}
-		t.Error(m.unseen())
+		t.Logf("%s: %d mutants", p.Name, len(list))
 	}
 	for i, n := range reviewed {
 		if n > 0 {
@@ -350,7 +345,7 @@ func TestMutants(t *testing.T) {
 			t.Errorf("no mutant survives for the reason %q any more", survivors[i].why)
 		}
 	}
-	t.Logf("%d of %d mutants: %d rejected (%.2f %%), %d survive", len(list), len(all), rejected, 100*float64(rejected)/float64(len(list)), len(list)-rejected)
+	t.Logf("%d of %d mutants: %d rejected (%.2f %%), %d survive", tried, all, rejected, 100*float64(rejected)/float64(tried), tried-rejected)
 }
 
 // sampleOf is how many mutants one of the sample stands for.

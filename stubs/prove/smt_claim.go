@@ -94,6 +94,12 @@ func (o *oracle) claim(sh *shadow, c obligation) (text string, ok bool) {
 		return clear(sh.seen, layout.TIFEntryWork)
 	case claimResched:
 		return not(clearIn(sh.seen, layout.TIFNeedResched)), true
+	case claimTold:
+		work, bits := *o.named(&sh.seen), uint64(layout.TIFEntryWork)
+		if o.byFrame() {
+			work, bits = o.value(o.s.callWork.value()), layout.SyscallWorkExit
+		}
+		return clearIn(work, bits), !c.ghost
 	case claimNoWork:
 		return clear(*o.named(&sh.work), layout.TIFAllWork)
 	case claimCR3:

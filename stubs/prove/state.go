@@ -215,6 +215,8 @@ type expectation struct {
 	complete        bool     // it began with full pt_regs
 	event           bool     // it is an event that FRED delivers, for fred_event_user or fred_event_kernel, and no call
 	traced          bool     // a tracer has had the frame before the handler
+	told            bool     // a tracer was told of the call's end
+	alone           bool     // the variant has seen that no tracer has to be
 	orig            value    // the orig_ax that it has left
 	plain           bool     // the handler is none that needs full pt_regs
 	wrapper         *wrapper // of sys_call_table, which the call has come to

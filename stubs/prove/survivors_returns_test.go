@@ -14,7 +14,7 @@ var survivorsOfReturns = []survivor{
 	survives("entry_SYSCALL_64", one("CALL", toOneOf("entry_untrain_ret", "clear_bhb_loop", inAlias)), runTwice, "the second time it does the same"),
 	survives("entry_SYSCALL_64", one("CALL", to(inAlias)), "deleted|bit [04] of the displacement",
 		"of untrain=srso-alias nothing is promised; it lands at the LFENCE there, or at a return"),
-	survives("entry_SYSCALL_64.linux-6.12-zen3", one("JMP", unnamed), "bit 3 of the displacement", "it lands behind the CALL of "+inAlias+", of which nothing is promised"),
+	survives("entry_SYSCALL_64.linux-6.12-zen3|entry_SYSCALL_64.linux-7.0-zen3", one("JMP", unnamed), "bit 3 of the displacement", "it lands behind the CALL of "+inAlias+", of which nothing is promised"),
 	survives(inAlias, slices.Concat(one("NOP"), one("LFENCE")), ".*", "of untrain=srso-alias nothing is promised"),
 	survives("srso_untrain_ret", one("MOVQ"), "bit (3[01]|4[89]|5.|6[0-3]) of the constant",
 		"30 and 31 are the scale of an index that is not there; from 48 on the bytes are behind the RET"),
@@ -33,13 +33,13 @@ var survivorsOfReturns = []survivor{
 		"it lands at a RET of the loop, which is in an upper half too, or at the loop, which ends by the thunk"),
 	survives(stubs.SwitchResume+"|"+inTree, one("JMP", to("srso_alias_return_thunk")), "bit 4 of the displacement",
 		"it lands at "+inAlias+", which goes there"),
+	survivesLanding(inTree, one("JMP", to("srso_return_thunk")), atStartOf(inAsserts, "entry_untrain_ret"), "it lands at a function that returns by the same thunk, and looks at what nothing sets or forgets once more what was learnt of RETs"),
 	survives("syscall_exit_to_user_mode.linux-6.12-zen2|syscall_exit_to_user_mode.linux-6.12-icelake", one("CALL"), "bit 8 of the displacement",
 		"it lands at a function that returns: what the other looks at nothing sets"),
 	survives("do_syscall_64.linux-6.12-zen2", one("JNE", "syscall_enter_work"), "bit 8 of the displacement", "it lands at another UD2"),
 
 	// exitwork=tests.
-	survives(inlined, one("TESTL", layout.SyscallWorkExit, asm.RDX), "deleted|"+changesPlaces+"|bit [0-6] of the constant", notTold),
-	survivesWith(inlined, one("JNE", "syscall_exit_work"), "deleted|condition is (O|B|S|L)|"+changesPlaces, one("CLI"), notTold),
+	survives(inlined, one("TESTL", layout.SyscallWorkExit, asm.RDX), anotherAsks, anotherAsksWhy),
 	survives(inlined, slices.Concat(one("TESTQ", asm.RAX, asm.RAX), one("JNE", "arch_exit_work")), ".*", "both ways go on but for flags that nothing sets"),
 	survives(inlined, slices.Concat(one("TESTL", layout.TIFNever, asm.RAX), one("JE", "arch_exit_work_done")), "deleted|condition is (NO|AE|NS|P|GE)|bit .* of the (constant|displacement)",
 		"nothing sets these flags; it lands at the NOP there or behind it"),
@@ -52,7 +52,7 @@ var survivorsOfReturns = []survivor{
 	survives(inlined, one("JMP", unnamed), "bit 0 of the displacement", "it lands behind the NOP there"),
 	survives(inlined, one("JMP", "syscall_return"), "bit [024] of the displacement", "it lands before the CLI, at or behind tests for what nothing sets"),
 	survives(inlined, one("MOVQ", ofThread(inThread.Flags), asm.RAX), "base is RBP", "the word there is 0: no work is left"),
-	survives(inlined, one("JMP", "no_work_left"), "deleted|bit [04] of the displacement", "no work is left, and what is looked at next nothing sets"),
+	survives(inlined, one("JMP", "no_work_left"), "deleted|bit [046] of the displacement", "no work is left, and what is looked at next nothing sets"),
 
 	// Zircon's.
 	survivesBefore("entry_SYSCALL_64.zircon", one("JNE", "tracesys"), one("STI"), "syscall_trace_enter_phase1 takes interrupts as they are"),
@@ -68,19 +68,20 @@ var survivorsOfReturns = []survivor{
 	survives("entry_SYSCALL_64", one("JE", to("swapgs_restore_regs_and_return_to_usermode")), "bit 2 of the displacement", "it lands behind the jump and the NOPs there"),
 }
 
-// notTold is why a fault on the way to syscall_trace_leave is not seen.
-const notTold = "whether a tracer is told of a call's end is not proved"
+// anotherAsks are the bits of SyscallWorkEnter that SyscallWorkExit has not.
+const (
+	anotherAsks    = "bit [03] of the constant"
+	anotherAsksWhy = "a call that was looked at where it began may be where it ends"
+)
 
 // survivorsOfTracing are those of what a tracer's calls go through.
 var survivorsOfTracing = []survivor{
-	survives("syscall_exit_to_user_mode_prepare", one("CALL", "syscall_trace_leave"), "deleted|"+changesPlaces, notTold),
-	survives("syscall_exit_to_user_mode_prepare", one("JNE", "syscall_exit_work"), "deleted|condition is (O|B|S|L)|bit [0-6] of the displacement", notTold),
-	survivesBefore("syscall_exit_to_user_mode_prepare", one("MOVQ", asm.RBX, asm.RDI), one("CALL", "syscall_trace_leave"), notTold),
-	survives("int_ret_from_sys_call", one("CALL", "syscall_trace_leave"), "deleted|"+changesPlaces, notTold),
-	survives("int_ret_from_sys_call", one("ANDL", anything, asm.RDI), "deleted|register is R.*|bit .* of the constant|the width is .*|"+changesPlaces, "how often a tracer is told of a call's end is not proved"),
+	survivesBefore("syscall_exit_to_user_mode_prepare", one("MOVQ", asm.RBX, asm.RDI), one("CALL", "syscall_trace_leave"), "RDI is the frame still"),
+	survives("int_ret_from_sys_call", one("ANDL", anything, asm.RDI), "register is R.*|"+changesPlaces, "how often a tracer is told of a call's end is not proved"),
 	survivesBefore("int_ret_from_sys_call", one("POPQ", asm.RDI), one("ANDL"), "how often a tracer is told of a call's end is not proved"),
 	survives("tracesys_phase1", one("MOVQ", onStack, asm.RAX), "deleted|register is R(AX|CX|DX|SI|DI|11)|bit .* of the displacement|the width is .*", "the number is loaded into RAX next, and what is loaded instead is loaded behind it, or is free here"),
 	survives("entry_SYSCALL_64", one("CALL", to("tracesys_phase1")), "deleted", "ZF is clear, as it is if there is a tracer, of whom the second phase takes care"),
+	survivesLanding("entry_SYSCALL_64", one("CALL", to("tracesys_phase1")), atRET, "ZF is clear, as it is if there is a tracer, of whom the second phase takes care"),
 }
 
 // inlined is do_syscall_64 of each preset with exitwork=tests.
@@ -108,8 +109,10 @@ var survivorsOfDrawing = []survivor{
 	survives(drawing, one("MOVQ", perCPU.Self, asm.RAX), "index is R1[45]", "the register is 0: the entry has cleared it"),
 	survives(drawing, slices.Concat(one("CMPL", asm.RSI, layout.SysCallMax), one("MOVL", gpr, gpr), one("MOVQ", gpr, gpr)), anyResult+"|the width is .*|"+changesPlaces,
 		"the other register holds the same word still, or nobody needs what is moved"),
-	survives(drawing, slices.Concat(one("TESTB|TESTL"), one("JNE", "syscall_exit_work")), "deleted|condition is (O|B|S|L)|bit .* of the (constant|displacement)", notTold),
-	survives(drawing, one("CALL", "syscall_trace_leave"), "deleted|"+changesPlaces, notTold),
+	survives(drawing, one("TESTB", layout.SyscallWorkExit, asm.RDX), anotherAsks, anotherAsksWhy),
+	survives(drawing, one("TESTB", layout.SyscallWorkEnter, asm.RDX), "bit 6 of the constant", "that bit is never set: syscall_trace_enter does nothing then"),
+	survives(drawing, one("TESTL", layout.TIFNever, asm.RBX), "bit .* of the constant", "of what is looked at nothing is set"),
+	survives(drawing, one("TESTL", layout.TIFAllWork, asm.RBX), "bit 8 of the constant", "that is TIFEntryWork: exit_to_user_mode_loop finds no work for it"),
 	survives(drawing, slices.Concat(one("TESTQ"), one("JNE", "arch_exit_work"), one("JNE", "exit_never"), one("JE", "arch_exit_work_done")),
 		"deleted|the width is .*|register is R.*|condition is .*|bit .* of the displacement|"+changesPlaces, "of what is looked at nothing is set"),
 	survives(drawing, slices.Concat(touching(asm.R13), one("CALL", to(inAsserts)), one("ADDQ", layout.ThreadSize, asm.RAX)),

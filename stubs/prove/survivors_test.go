@@ -18,14 +18,26 @@ type survivor struct {
 	of        likes          // the instruction that is changed
 	what      *regexp.Regexp // the change, as mutants name it
 	with      likes          // the next instruction, if that matters
+	lands     landing        // where a branch goes instead, if that matters
 	why       string
 }
+
+// landing reports whether a place is one where a changed branch does no harm.
+type landing func(m oneMutant, at uint64) bool
 
 // replacing are the wrappers of handlers that replace the frame.
 const replacing = "stub_rt_sigreturn|stub_execve|stub_execveat"
 
 func survives(functions string, of likes, what, why string) survivor {
-	return survivor{strings.Split(functions, "|"), of, regexp.MustCompile(`\A(?:` + what + `)\z`), nil, why}
+	return survivor{functions: strings.Split(functions, "|"), of: of, what: regexp.MustCompile(`\A(?:` + what + `)\z`), why: why}
+}
+
+// survivesLanding works like survives, but for a branch whose displacement is changed, so
+// that it lands elsewhere.
+func survivesLanding(functions string, of likes, lands landing, why string) survivor {
+	s := survives(functions, of, "bit .* of the displacement", why)
+	s.lands = lands
+	return s
 }
 
 func survivesBefore(functions string, of, with likes, why string) survivor {
@@ -44,7 +56,56 @@ func survivesWith(functions string, of likes, what string, with likes, why strin
 func (s survivor) has(m oneMutant) bool {
 	function, _, _ := stubs.CutFuncName(m.where.Func)
 	return (slices.Contains(s.functions, function) || slices.Contains(s.functions, m.where.Func)) && s.of.has(m.where.Ins) && s.what.MatchString(m.what) &&
-		(s.with == nil || s.with.has(m.after))
+		(s.with == nil || s.with.has(m.after)) && (s.lands == nil || m.lands(s.lands))
+}
+
+// lands reports whether the changed branch goes to such a place.
+func (m oneMutant) lands(where landing) bool {
+	in, err := m.subject().fetch(m.addr)
+	return err == nil && in.enc.rel && where(m, uint64(in.src.imm))
+}
+
+// inSlowExit is a jump to the slow exit, behind instructions that load a callee-saved
+// register from its slot, or change RAX, which the slow exit loads again.
+func inSlowExit(m oneMutant, at uint64) bool {
+	for {
+		in, err := m.s.fetch(at)
+		if err != nil {
+			return false
+		}
+		switch p := m.s.partOf(at); {
+		case in.op == opJMP && in.enc.rel:
+			return atStart(m.s, uint64(in.src.imm), "int_ret_from_sys_call")
+		case in.op == opMOV && in.dst.kind == inReg && in.src.kind == inMem && in.src.base == rSP,
+			in.op == opAND && in.width == 1 && in.dst.kind == inReg && in.dst.reg == rAX:
+			at += uint64(in.len)
+			if at >= p.addr+uint64(len(p.code)) {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+}
+
+// atStartOf is the beginning of one of some functions.
+func atStartOf(names ...string) landing {
+	return func(m oneMutant, at uint64) bool { return atStart(m.s, at, names...) }
+}
+
+func atStart(s *subject, at uint64, names ...string) bool {
+	p := s.partOf(at)
+	if p == nil || p.addr != at {
+		return false
+	}
+	name, _, _ := stubs.CutFuncName(p.name)
+	return slices.Contains(names, name)
+}
+
+// atRET is a RET.
+func atRET(m oneMutant, at uint64) bool {
+	in, err := m.s.fetch(at)
+	return err == nil && in.op == opRET
 }
 
 // like is a set of instructions.
@@ -197,10 +258,10 @@ var survivorsOfAssembly = []survivor{
 		"for work that nobody does the loop goes round once more, and then looks for TIFAllWork alone"),
 	survives("entry_SYSCALL_64|int_ret_from_sys_call", one("MOVL", layout.TIFAllWork, asm.RDI), "bit 8 of the constant",
 		"that is TIFEntryWork: the slow path takes such a call too"),
-	survives("int_ret_from_sys_call", one("TESTL", layout.TIFEntryWork, asm.RDX), "bit (0|[3-9]|[12].|3[01]) of the constant",
-		"RDX has no bits but those of the mask, and of these TIFNeedResched is clear; whether a tracer is told of a call's end is not proved"),
-	survives("int_ret_from_sys_call", one("JE", to("int_signal")), "condition is (NO|AE|BE|NS|P|GE)",
-		"always true behind TESTL: whether a tracer is told of a call's end is not proved"),
+	survives("int_ret_from_sys_call", one("TESTL", layout.TIFEntryWork, asm.RDX), "bit (0|[3-79]|[12].|3[01]) of the constant",
+		"RDX has no bits but those of the mask, and of these TIFNeedResched is clear"),
+	survives("int_ret_from_sys_call", one("JE", to("int_signal")), "condition is BE",
+		"the TESTL before it clears CF, so that BE is E"),
 	survives("int_ret_from_sys_call", one("JE", to("int_signal")), "bit 3 of the displacement",
 		"it lands behind the test for a signal, which is all that is left of the work"),
 	survives("int_ret_from_sys_call", one("ANDL", ^layout.TIFEntryWork, asm.RDI), "deleted|bit ([2-9]|[12].|3[01]) of the constant",
@@ -244,6 +305,10 @@ var survivorsOfAssembly = []survivor{
 		"the mask that is put on it has but two bits"),
 	survives("entry_SYSCALL_64", one("JA", "ret_from_sys_call"), "bit 1 of the displacement",
 		"it lands in the last two bytes of MOVQ RAX, PtRegs.AX(RSP), which are ANDB $0x20, RAX: RAX is loaded again"),
+	survives("entry_SYSCALL_64", one("JMP", "sysret_check"), "deleted",
+		"the slow exit is behind it, which looks for all work itself"),
+	survives("int_ret_from_sys_call", one("JMP", "int_restore_rest"), "deleted",
+		"behind it stands what looks for a signal: do_notify_resume may be called for none, and TIFAllWork is looked for next"),
 	survives("entry_SYSCALL_64", one("JMP", "sysret_check"), "bit 3 of the displacement",
 		"it lands in the last three bytes of MOVQ RAX, PtRegs.AX(RSP), which are ANDB $0x20, RAX, and RDI gets the mask again"),
 
@@ -253,8 +318,6 @@ var survivorsOfAssembly = []survivor{
 		"it lands at the CLI before JMP int_with_check"),
 	survives("entry_SYSCALL_64", one("JMP", to("int_check_syscall_exit_work")), "bit 4 of the displacement",
 		"it lands in the last two bytes of BTL, which are LOOP to the next instruction, and CF is clear still; RCX is not needed"),
-	survives("entry_SYSCALL_64.linux-3.19+b+c", one("JMP", to("int_check_syscall_exit_work")), "bit 7 of the displacement",
-		"it lands at stub_set_frame's jump to int_ret_from_sys_call, which looks for the work itself"),
 
 	// Wrappers.
 	survives("stub_set_frame", one("MOVQ", atFrame(inRegs.R15, inRegs.R14, inRegs.R13, inRegs.R12, inRegs.BP), gpr), anyResult+"|the width is a byte",
@@ -273,10 +336,11 @@ var survivorsOfAssembly = []survivor{
 		"R11 holds the user's RFLAGS still, as does the slot; a register that is loaded instead is in the frame or not needed"),
 	survives("stub_set_frame.linux-4.0|stub_set_frame.linux-4.1|stub_set_frame.linux-4.2", one("RET|RETN"), "deleted",
 		"set_frame_via_iret is behind it: the slow exit ends by SYSRETQ too, where that fits"),
-	survives("stub_execveat.linux-4.1|stub_execveat.linux-4.2|ret_from_fork.linux-4.1|ret_from_fork.linux-4.2", one("JMP", to("int_ret_from_sys_call")), "bit 6 of the displacement",
-		"it lands at the last instructions of stub_set_frame, which load RBX from the frame as well and jump to the same place"),
-	survives("stub_rt_sigreturn.linux-4.1|stub_rt_sigreturn.linux-4.2|stub_execve.linux-4.1|stub_execve.linux-4.2|stub_rt_sigreturn.heukelum-v2|stub_execve.heukelum-v2", one("JMP", to("int_ret_from_sys_call")), "bit 8 of the displacement",
-		"it lands at the end of stub_execveat, which jumps to the same place, in 4.1 and 4.2 after the same loads"),
+	survivesLanding("entry_SYSCALL_64|stub_rt_sigreturn|stub_execve|stub_execveat|stub_set_frame|ret_from_fork|int_ret_from_sys_call",
+		one("JMP", toOneOf("int_ret_from_sys_call", "int_check_syscall_exit_work", "int_with_check")), inSlowExit,
+		"it lands at the end of another function, which goes to the slow exit too: what it loads before is in the frame, and ANDB $0x20, RAX and ANDB $0x50, RAX, the last bytes of MOVQ RAX, PtRegs.AX(RSP), change what is loaded again"),
+	survives("tracesys_phase2", one("JMP", to("int_ret_from_sys_call")), "deleted",
+		"in 3.19+a: it goes to the next instruction"),
 	survives("ret_from_fork", one("JMP", to("int_ret_from_sys_call")), "bit 0 of the displacement",
 		"it lands behind the CLI: interrupts are off where a thread begins"),
 	survives("int_ret_from_sys_call.linux-4.0|int_ret_from_sys_call.linux-4.1|int_ret_from_sys_call.linux-4.2", one("CALL", "do_notify_resume"), "bit 8 of the displacement",

@@ -105,6 +105,8 @@ func (m *machine) obliges(st *state, o obligation) {
 		o.want = st.expect.bases[baseGS]
 	case claimAnswered:
 		o.ghost = st.expect.called || m.promise.bare
+	case claimTold:
+		o.ghost = st.expect.told || st.expect.alone || !m.mustTell(st)
 	case claimIRQ:
 		o.ghost = m.promise.irq
 	case claimCleared: // that a value is the kernel's own is no matter of words

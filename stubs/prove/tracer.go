@@ -112,6 +112,7 @@ func (m *machine) tracerEdits(st *state, f *function, slots layout.Slots) {
 func (m *machine) tracedExit(st *state, f *function) {
 	ok := m.tracerCalled(st, f)
 	ok = m.answered(st, f) && ok
+	ok = m.tells(st, f) && ok
 	if !ok {
 		return
 	}
@@ -122,6 +123,41 @@ func (m *machine) tracedExit(st *state, f *function) {
 	st.note("a tracer edits the frame")
 	m.edit(st, f, layout.SlotsAll)
 	m.returnFrom(st)
+}
+
+// tells claims that a tracer is told of the call's end for the first time.
+func (m *machine) tells(st *state, f *function) bool {
+	was := st.expect.told
+	st.expect.told = true
+	return m.check(st, claimToldOnce, 0, f, !was, func() (string, string, *origin) { return "told again", "told once", nil })
+}
+
+// sawTracer keeps what the variant knows of Thread.Flags, which may change now: with
+// TIFEntryWork clear there is no tracer that has to be told of the call's end.
+func (m *machine) sawTracer(st *state) {
+	e := &st.expect
+	e.alone = e.alone || e.traced && !m.byFrame() && m.wasWork(st, layout.TIFEntryWork, false)
+}
+
+// mustTell reports whether a tracer may have to be told of the call's end: one that was told
+// of its begin or, where a word of the thread asks for it, whoever that stands for.
+func (m *machine) mustTell(st *state) bool {
+	if m.byFrame() {
+		return !st.expect.complete && !st.expect.event
+	}
+	return st.expect.traced
+}
+
+// told claims that a tracer was told of the call's end, if there was one then.
+func (m *machine) told(st *state, f *function) bool {
+	work, bits := st.work, uint64(layout.TIFEntryWork)
+	if m.byFrame() {
+		work, bits = m.s.callWork.value(), layout.SyscallWorkExit
+	}
+	holds := st.expect.told || st.expect.alone || !m.mustTell(st) || bits&^m.at(st).zeros(work) == 0
+	return m.checkThat(st, claimTold, 0, f, holds, predicate{equal, m.ts.and(work, bits), known(0)}, func() (string, string, *origin) {
+		return "not told", "told, or not there", nil
+	})
 }
 
 // tracerCalled checks what both stops at a call have in common.

@@ -34,6 +34,7 @@ func (m *machine) schedule(st *state, f *function) {
 		return
 	}
 	m.clobber(st, f)
+	m.sawTracer(st)
 	st.expect.asked = true
 	t := symbol("thread.Flags", false)
 	st.work, st.stale = t.value(), st.irq != off
@@ -55,6 +56,7 @@ func (m *machine) notify(st *state, f *function) {
 	}
 	m.auditsAt(st, st.at, delivery)
 	m.clobber(st, f)
+	m.sawTracer(st)
 	st.expect.asked = true
 	st.work, st.stale = symbol("thread.Flags", false).value(), st.irq != off
 	// What it puts in the frame is anything, so also what was there.
@@ -71,11 +73,15 @@ func (m *machine) work(st *state, f *function) {
 	ok = m.checkSame(st, claimArg, uint8(rDI), f, st.regs[rDI], value{st.origin.t, st.origin.c - frameSize}) && ok
 	ok = m.answered(st, f) && ok
 	ok = m.check(st, claimNeeded, 0, f, m.mayTakeSlowExit(st), m.gotWork(st, "work, or a frame that SYSRETQ does not fit")) && ok
+	if f == contracts["syscall_return_slowpath"] { // it tells a tracer, too
+		ok = m.tells(st, f) && ok
+	}
 	if !ok {
 		return
 	}
 	m.auditsAt(st, st.at, delivery)
 	m.clobber(st, f)
+	m.sawTracer(st)
 	t := symbol("thread.Flags", false)
 	st.irq = off
 	st.work, st.stale = t.value(), false
@@ -95,6 +101,7 @@ func (m *machine) slowExit(st *state, f *function) {
 	ok = m.check(st, claimBuffers, 0, f, !m.promises.Has(stubs.PromiseBuffers), nil) && ok // it has no VERW
 	ok = m.wholeFrame(st, f, 0) && ok
 	ok = m.answered(st, f) && ok
+	ok = m.told(st, f) && ok
 	ok = m.check(st, claimNeeded, 0, f, m.mayTakeSlowExit(st), m.gotWork(st, "work, or a frame that SYSRETQ does not fit")) && ok
 	if ok {
 		m.auditsAt(st, st.at, delivery)
