@@ -205,6 +205,8 @@ func TestBreakpointsCatch(t *testing.T) {
 		want  string
 	}{
 		{"an NMI that trusts CS for SWAPGS", func(t *testing.T, x *text) { x.ordinary(t, "asm_exc_nmi") }, "after NMI at "},
+		{"an NMI that changes an XMM register", func(t *testing.T, x *text) { x.changesNMI(t, onesInXMM0) }, "XMM0[0] is 0xffffffffffffffff"},
+		{"an NMI that changes the x87 stack", func(t *testing.T, x *text) { x.changesNMI(t, oneOnX87) }, "FCW/FSW/FTW is"},
 		{"a #DB that trusts CS", func(t *testing.T, x *text) { x.ordinary(t, "asm_exc_debug") }, "before the first event: CRASH: "},
 	} {
 		t.Run(row.name, func(t *testing.T) {

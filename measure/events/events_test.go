@@ -162,6 +162,25 @@ func (x *text) replace(t *testing.T, function, was, becomes string) {
 	copy(code[i:], becomes)
 }
 
+// changesNMI puts an instruction into NMI's handler, in the place of a branch that a sound
+// kernel does not take: the test for GS.
+func (x *text) changesNMI(t *testing.T, code string) {
+	t.Helper()
+	const jne, size = "\x0f\x85", 6
+	handler := x.code(t, "nmi_kernel")
+	i := strings.Index(string(handler), jne)
+	if i < 0 {
+		t.Fatal("nmi_kernel tests nothing")
+	}
+	copy(handler[i:i+size], code+strings.Repeat("\x90", size-len(code)))
+}
+
+// Instructions that change the user's state, and nothing that the kernel uses.
+const (
+	onesInXMM0 = "\x66\x0f\x76\xc0" // PCMPEQD X0, X0
+	oneOnX87   = "\xd9\xe8"         // FLD1
+)
+
 // code returns a function's bytes.
 func (x *text) code(t *testing.T, name string) []byte {
 	t.Helper()
@@ -245,6 +264,7 @@ func TestCatches(t *testing.T) {
 		{"an NMI that trusts CS for SWAPGS", nullCall, kindNMI, ordinary("asm_exc_nmi"), nil, "NMI at entry_SYSCALL_64.linux-3.19+0x0: GS is based on"},
 		{"a machine check that trusts CS", nullCall, kindMC, ordinary("asm_exc_machine_check"), nil, "#MC at entry_SYSCALL_64.linux-3.19+0x0: GS is based on"},
 		{"a #DB that trusts CS", nullCall, kindDBCode, ordinary("asm_exc_debug"), nil, "#DB of code at entry_SYSCALL_64.linux-3.19+0x0: GS is based on"},
+		{"an NMI that changes an XMM register", nullCall, kindNMI, func(t *testing.T, x *text) { x.changesNMI(t, onesInXMM0) }, nil, "NMI at entry_SYSCALL_64.linux-3.19+0x0: behind it XMM is"},
 		{"a #DB without RF", nullCall, kindDBCode, func(t *testing.T, x *text) {
 			code := string(x.code(t, "debug_kernel"))
 			i := strings.Index(code, "\x00\x00\x01\x00") // RF as an immediate
@@ -262,6 +282,7 @@ func TestCatches(t *testing.T) {
 			}
 			copy(code[i:], "\xcd\xff\x90\x90\x90\x90\x90\x90\x90") // INT, of a vector that nothing is done for
 		}, nil, "NMI in an NMI at entry_SYSCALL_64.linux-3.19+0x0"},
+		{"an NMI that changes the x87 stack", nullCall, kindNMI, func(t *testing.T, x *text) { x.changesNMI(t, oneOnX87) }, nil, "NMI at entry_SYSCALL_64.linux-3.19+0x0: behind it X87 is"},
 		{"a word below RSP", "full-frame call", kindInterrupt, nil, belowRSP, "interrupt: back in ring 3"},
 		{
 			"the user's stack with interrupts on", nullCall, kindInterrupt, nil,
