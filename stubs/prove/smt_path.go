@@ -237,7 +237,7 @@ func (o *oracle) kernel_(sh *shadow, t *traced) (own []string) {
 		sh.mxcsr = o.value(after.mxcsr.v)
 	}
 	for i := range sh.trampoline {
-		take(&sh.trampoline[i], before.trampoline[i], after.trampoline[i])
+		take(&sh.trampoline[i], before.trampoline.in(i), after.trampoline.in(i))
 	}
 	switch {
 	case after.stale:
