@@ -73,6 +73,32 @@ func TestBroken(t *testing.T) {
 	}
 }
 
+// TestBrokenInBochs: so does Bochs, of variants whose CPU QEMU has not: of what both could
+// show, of a page table with PCIDs, and of SPEC_CTRL.
+func TestBrokenInBochs(t *testing.T) {
+	need.Tool(t, "bochs")
+	for _, row := range []struct {
+		name, base string
+		was        asm.Ins
+		items      []asm.Item
+	}{
+		{"R10 from another slot", "linux-6.12+pti+pcid", asm.PUSHQ(asm.R10), []asm.Item{asm.PUSHQ(asm.R9)}},
+		{"ring 3 on the kernel's page table", "linux-4.1+scratch=sp2+leave=trampoline+cr3=pcid", asm.ORQ(0x1000, asm.RDI), nil},
+		{"IBRS left set", "sp=frame,flags=flags,top=eager,irq=off,ibrs=entry", asm.ANDQ(-2, asm.RDX), nil},
+	} {
+		if !*every && row.was.Mnemonic() != "ANDQ" {
+			continue
+		}
+		t.Run(row.name, func(t *testing.T) {
+			n := parsed(t, row.base)
+			n.Name, n.Edit = "broken-in-bochs", broken.Edit(stubs.Entry, row.was, row.items...)
+			if r := confirmed(t, n); r.On != inBochs {
+				t.Errorf("it is confirmed %s, want %s", r.On, inBochs)
+			}
+		})
+	}
+}
+
 // TestFirstThread: of what would end the machine with its first thread too.
 func TestFirstThread(t *testing.T) {
 	need.Tool(t, "qemu-system-x86_64")
@@ -129,7 +155,7 @@ func link(t *testing.T, n stubs.Variant) (*prove.Trials, *asm.Object) {
 	return trials, obj
 }
 
-func confirmed(t *testing.T, n stubs.Variant) {
+func confirmed(t *testing.T, n stubs.Variant) *Report {
 	t.Helper()
 	r, err := Variant(t.Context(), n, 1)
 	if err != nil {
@@ -140,14 +166,15 @@ func confirmed(t *testing.T, n stubs.Variant) {
 		if r.Proof.Outcome() != prove.Refuted || r.On != "" || slices.ContainsFunc(r.Runs, func(run Run) bool { return run.Without == "" }) {
 			t.Errorf("it is %v, and was run: %+v", r.Proof.Outcome(), r.Runs)
 		}
-		return
+		return r
 	}
 	if r.Proof.Outcome() == prove.Undecided && r.Witnesses == 0 {
-		return // x87-reset: of what is followed there is no fault
+		return r // x87-reset: of what is followed there is no fault
 	}
 	if r.Witnesses == 0 || r.Confirmed != r.Witnesses || r.Proof.Outcome() != prove.Refuted {
 		t.Errorf("%d of %d witnesses are confirmed, and it is %v:\n%v", r.Confirmed, r.Witnesses, r.Proof.Outcome(), r.Proof.Err())
 	}
+	return r
 }
 
 // otherCode changes one byte of a machine's code: the instruction then names another
