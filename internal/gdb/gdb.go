@@ -241,8 +241,16 @@ const (
 	numberKernelGSBase = 26
 	numberCR3          = 29
 	numberCR8          = 31
+	numberX87          = 33
+	numberX87Control   = 41
 	numberXMM          = 49
 	numberMXCSR        = 65
+)
+
+// Places in Registers.X87Control.
+const (
+	FCTRL = 0
+	FSTAT = 1
 )
 
 // Describe makes QEMU send all of Registers, which it does only after its description of
@@ -299,7 +307,8 @@ func (s *Stub) SetCR3(cr3 uint64) error { return s.order(set(numberCR3, cr3)) }
 func (s *Stub) SetCR8(priority uint64) error { return s.order(set(numberCR8, priority)) }
 
 // SetAll writes every register that differs from what it was before: all but
-// DS, ES, FS, GS, CR0, CR2, CR4, CR8, EFER and those of the x87 unit. SS makes the CPL.
+// DS, ES, FS, GS, CR0, CR2, CR4, CR8, EFER and X87Control but for FCTRL and FSTAT. SS makes
+// the CPL.
 func (s *Stub) SetAll(before, r Registers) error {
 	var packets []string
 	for i, of := range [...]func(*Registers) *uint64{
@@ -340,6 +349,14 @@ func (s *Stub) SetAll(before, r Registers) error {
 		}
 	}
 	short(numberMXCSR, before.MXCSR, r.MXCSR)
+	for _, i := range []int{FCTRL, FSTAT} {
+		short(numberX87Control+i, before.X87Control[i], r.X87Control[i])
+	}
+	for i, st := range r.X87 {
+		if before.X87[i] != st {
+			packets = append(packets, fmt.Sprintf("P%x=%x", numberX87+i, st))
+		}
+	}
 	return s.order(packets...)
 }
 

@@ -61,8 +61,8 @@ func TestSent(t *testing.T) {
 			"M10,10:01000000000000000200000000000000", "M30,8:0300000000000000",
 		}},
 		{"registers that change", func(s *Stub) error {
-			return s.SetAll(Registers{RAX: 1, CR3: 1}, Registers{RAX: 1, RIP: 2, SS: 0x18, GSBase: 3, CR3: 1, XMM: [16][2]uint64{15: {4, 5}}, MXCSR: 6})
-		}, []string{"P10=0200000000000000", "P13=18000000", "P19=0300000000000000", "P40=04000000000000000500000000000000", "P41=06000000"}},
+			return s.SetAll(Registers{RAX: 1, CR3: 1}, Registers{RAX: 1, RIP: 2, SS: 0x18, GSBase: 3, CR3: 1, XMM: [16][2]uint64{15: {4, 5}}, MXCSR: 6, X87Control: [8]uint32{FCTRL: 7}, X87: [8][10]byte{7: {9: 8}}})
+		}, []string{"P10=0200000000000000", "P13=18000000", "P19=0300000000000000", "P40=04000000000000000500000000000000", "P41=06000000", "P29=07000000", "P28=00000000000000000008"}},
 		{"a word", func(s *Stub) error { return s.Write(0x10, 1) }, []string{"M10,8:0100000000000000"}},
 		{"the monitor", func(s *Stub) error { return s.Monitor("nmi") }, []string{"qRcmd,6e6d69"}},
 		{

@@ -231,7 +231,7 @@ var generalNames = [16]string{"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "
 
 // shows are the commands that show the registers.
 var shows = []string{
-	"r", "creg", `show "cpu0.MSR"`, `show "cpu0.SSE"`,
+	"r", "creg", `show "cpu0.MSR"`, `show "cpu0.SSE"`, `show "cpu0.FPU"`,
 	`show "cpu0.CS"`, `show "cpu0.SS"`, `show "cpu0.DS"`, `show "cpu0.ES"`, `show "cpu0.FS"`, `show "cpu0.GS"`,
 }
 
@@ -276,8 +276,34 @@ func (b *bochs) Registers() (r prove.Registers, err error) {
 			r.XMM[i][half] = sse(fmt.Sprintf("xmm%02d_%d", i, half))
 		}
 	}
+	fpu := said[slices.Index(shows, `show "cpu0.FPU"`)]
+	unit := get(`show "cpu0.FPU"`)
+	top := unit("tos")
+	r.X87.Control, r.X87.Status = uint16(unit("cwd")), uint16(unit("swd")&^(7<<x87Top)|top<<x87Top)
+	stack := x87Register.FindAllStringSubmatch(fpu, -1)
+	if len(stack) != len(r.X87.ST) && err == nil {
+		err = fmt.Errorf("the debugger of Bochs says %q of the x87 unit", fpu)
+	}
+	for i, st := range stack {
+		if unit("twd")>>(2*i)&3 != x87Empty {
+			r.X87.Tags |= 1 << i
+		}
+		exponent, _ := strconv.ParseUint(st[1], 16, 16)
+		fraction, _ := strconv.ParseUint(st[2], 16, 64)
+		to := r.X87.ST[(uint64(i)-top)&7][:0]
+		binary.LittleEndian.AppendUint16(binary.LittleEndian.AppendUint64(to, fraction), uint16(exponent))
+	}
 	return r, err
 }
+
+// x87Register is a register of the x87 unit as the debugger shows it; they come in the order
+// of their numbers, not from the top of the stack.
+var x87Register = regexp.MustCompile(`exp = 0x([0-9a-f]+)\s+fraction = 0x([0-9a-f]+)\b`)
+
+const (
+	x87Top   = 11 // where the status word has the number of the top
+	x87Empty = 3  // a tag (SDM volume 1, 8.1.7)
+)
 
 // MSR is one of those of SYSCALL.
 func (b *bochs) MSR(number uint32) (uint64, bool) {

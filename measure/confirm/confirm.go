@@ -15,12 +15,12 @@
 //
 // What the kernel does on a path, and what other threads and interrupts write, is put
 // into the machine where the proof has it. At each stop the registers, with the XMM
-// registers, MXCSR, the selectors and the MSRs of the path, RFLAGS, the bases of FS and GS,
+// registers, MXCSR, the x87 state, the selectors and the MSRs of the path, RFLAGS, the bases of FS and GS,
 // and the words of the stack, the per-CPU area and the thread are compared with the
 // proof's. The process stops at each instruction, an emulator where the kernel or others do
 // something, at each return to ring 3, and for a witness at each instruction. QEMU does not
 // tell the MSRs that syscall_init writes, but EFER: there SYSCALL and the returns to ring 3
-// show what they are.
+// show what they are. Nor does it tell which x87 registers are empty.
 //
 // No machine has FRED: of a variant with entry=fred nothing is run or confirmed.
 package confirm

@@ -25,7 +25,7 @@ var every = flag.Bool("every", false, "confirm every preset on every path, every
 const sample = 24
 
 // sampleInBochs is how many of one that only Bochs runs, whose debugger takes its time.
-const sampleInBochs = 3
+const sampleInBochs = 5
 
 // TestPresets: the machines agree with what is proved of a preset, and come back to
 // ring 3.
@@ -238,6 +238,8 @@ func TestOtherRegister(t *testing.T) {
 		{"an XMM register", "linux-3.19", func(r *prove.Registers) { r.XMM[3][1]++ }, 0, "XMM3, upper half is "},
 		{"the last XMM register", "linux-3.19", func(r *prove.Registers) { r.XMM[15][0]++ }, 0, "XMM15, lower half is "},
 		{"MXCSR", "linux-3.19", func(r *prove.Registers) { r.MXCSR ^= 1 << 15 }, 0, "MXCSR is "},
+		{"an x87 register", "linux-3.19", func(r *prove.Registers) { r.X87.ST[7][9] ^= 1 }, 0, "the x87 state is "},
+		{"the x87 unit's status", "linux-3.19", func(r *prove.Registers) { r.X87.Status ^= 1 << 14 }, 0, "the x87 state is "},
 		{"MSR_FS_BASE", "linux-3.19", func(r *prove.Registers) { r.FSBase++ }, 0, "the base of FS is "},
 		{"MSR_GS_BASE", "linux-3.19", func(r *prove.Registers) { r.GSBase++ }, 0, "the base of GS is "},
 		{"MSR_KERNEL_GS_BASE", "linux-3.19", func(r *prove.Registers) { r.OtherGSBase++ }, 0, "MSR_KERNEL_GS_BASE is "},

@@ -108,9 +108,8 @@ func room(obj *asm.Object, n stubs.Variant, size uint64) (uint64, error) {
 
 // image is the loader's data for some registers.
 func (l *loader) image(r prove.Registers) []byte {
-	fpu := fxsave{MXCSR: r.MXCSR, XMM: r.XMM}
-	const initialControl = 0x37f // FNINIT's
-	binary.LittleEndian.PutUint16(fpu.X87[:], initialControl)
+	var fpu fxsave
+	fpu.load(r)
 	var b []byte
 	b, err := binary.Append(b, binary.LittleEndian, fpu)
 	if err != nil {

@@ -31,6 +31,7 @@ type qemu struct {
 	words  []uint64      // what is there, nil if it was not read
 	later  [2][]uint64   // addresses and words that are written with the next step
 	places prove.Places
+	tags   uint8  // of the x87 registers, which QEMU's stub neither tells nor sets
 	die    uint64 // where the kernel gives up
 	// call is where the guest's SYSCALL is, callCR3 the page table that maps it.
 	call, callCR3 uint64
@@ -225,7 +226,10 @@ func (q *qemu) Registers() (prove.Registers, error) {
 	out := prove.Registers{
 		RIP: r.RIP, RFLAGS: uint64(r.Flags), CS: uint16(r.CS), SS: uint16(r.SS),
 		DS: uint16(r.DS), ES: uint16(r.ES), FS: uint16(r.FS), GS: uint16(r.GS),
-		FSBase: r.FSBase, GSBase: r.GSBase, OtherGSBase: r.KernelGSBase, CR3: r.CR3, XMM: r.XMM, MXCSR: r.MXCSR,
+		FSBase: r.FSBase, GSBase: r.GSBase, OtherGSBase: r.KernelGSBase, CR3: r.CR3, XMM: r.XMM, MXCSR: r.MXCSR, X87: prove.X87{Control: uint16(r.X87Control[gdb.FCTRL]), Status: uint16(r.X87Control[gdb.FSTAT]), Tags: q.tags},
+	}
+	for i, n := range stackOf(out.X87) {
+		out.X87.ST[i] = r.X87[n]
 	}
 	for i, word := range general(r) {
 		out.General[i] = *word
@@ -236,6 +240,14 @@ func (q *qemu) Registers() (prove.Registers, error) {
 // MSR returns EFER: QEMU's stub has no other.
 func (q *qemu) MSR(number uint32) (uint64, bool) {
 	return q.regs.EFER, number == x86.MSR_EFER && q.fresh
+}
+
+// stackOf returns the numbers of the x87 registers from the top of the stack down.
+func stackOf(x prove.X87) (numbers [8]int) {
+	for i := range numbers {
+		numbers[i] = (int(x.Status>>x87Top) + i) & 7
+	}
+	return numbers
 }
 
 func (q *qemu) SetRegisters(to prove.Registers) error {
@@ -249,6 +261,10 @@ func (q *qemu) SetRegisters(to prove.Registers) error {
 	r.RIP, r.Flags, r.CS, r.SS = to.RIP, uint32(to.RFLAGS), uint32(to.CS), uint32(to.SS)
 	r.FSBase, r.GSBase, r.KernelGSBase, r.CR3 = to.FSBase, to.GSBase, to.OtherGSBase, to.CR3
 	r.XMM, r.MXCSR = to.XMM, to.MXCSR
+	r.X87Control[gdb.FCTRL], r.X87Control[gdb.FSTAT], q.tags = uint32(to.X87.Control), uint32(to.X87.Status), to.X87.Tags
+	for i, n := range stackOf(to.X87) {
+		r.X87[n] = to.X87.ST[i]
+	}
 	if err := q.stub.SetAll(q.regs, r); err != nil {
 		return err
 	}

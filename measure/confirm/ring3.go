@@ -1,6 +1,7 @@
 package confirm
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -183,6 +184,26 @@ type fxsave struct {
 	Reserved [96]byte
 }
 
+// load puts the registers that the proof knows of into the image.
+func (f *fxsave) load(r prove.Registers) {
+	f.XMM, f.MXCSR = r.XMM, r.MXCSR
+	binary.LittleEndian.PutUint16(f.X87[0:], r.X87.Control)
+	binary.LittleEndian.PutUint16(f.X87[2:], r.X87.Status)
+	f.X87[4] = r.X87.Tags
+	for i := range f.ST {
+		copy(f.ST[i][:], r.X87.ST[i][:])
+	}
+}
+
+// x87 returns the x87 state in it.
+func (f *fxsave) x87() prove.X87 {
+	x := prove.X87{Control: binary.LittleEndian.Uint16(f.X87[0:]), Status: binary.LittleEndian.Uint16(f.X87[2:]), Tags: f.X87[4]}
+	for i := range x.ST {
+		copy(x.ST[i][:], f.ST[i][:])
+	}
+	return x
+}
+
 // ptraceFPU reads or writes the process's x87 and XMM registers.
 func (m *ring3) ptraceFPU(request int, fpu *fxsave) error {
 	if _, _, errno := syscall.Syscall6(syscall.SYS_PTRACE, uintptr(request), uintptr(m.pid), 0, uintptr(unsafe.Pointer(fpu)), 0, 0); errno != 0 {
@@ -212,7 +233,7 @@ func (m *ring3) Registers() (prove.Registers, error) {
 		DS: uint16(r.Ds), ES: uint16(r.Es), FS: uint16(r.Fs), GS: uint16(r.Gs),
 		FSBase: r.Fs_base, GSBase: r.Gs_base, OtherGSBase: m.otherGS, CR3: m.cr3, SpecCtrl: m.msrs[x86.MSR_IA32_SPEC_CTRL],
 		UserCET: m.msrs[x86.MSR_IA32_U_CET], PL3SSP: m.msrs[x86.MSR_IA32_PL3_SSP],
-		XMM: fpu.XMM, MXCSR: fpu.MXCSR,
+		XMM: fpu.XMM, MXCSR: fpu.MXCSR, X87: fpu.x87(),
 	}
 	for i, word := range generalOf(&r) {
 		out.General[i] = *word
@@ -231,7 +252,7 @@ func (m *ring3) SetRegisters(to prove.Registers) error {
 	m.flags, m.otherGS, m.cr3 = to.RFLAGS&virtualFlags, to.OtherGSBase, to.CR3
 	m.msrs[x86.MSR_IA32_SPEC_CTRL] = to.SpecCtrl
 	m.msrs[x86.MSR_IA32_U_CET], m.msrs[x86.MSR_IA32_PL3_SSP] = to.UserCET, to.PL3SSP
-	m.fpu.XMM, m.fpu.MXCSR = to.XMM, to.MXCSR
+	m.fpu.load(to)
 	return errors.Join(syscall.PtraceSetRegs(m.pid, &r), m.ptraceFPU(syscall.PTRACE_SETFPREGS, &m.fpu))
 }
 

@@ -59,6 +59,7 @@ type Registers struct {
 	UserCET, PL3SSP             uint64                // MSR_IA32_U_CET and MSR_IA32_PL3_SSP, if it promises them
 	XMM                         [numXMM / 2][2]uint64 // the lower half of each first
 	MXCSR                       uint32
+	X87                         X87
 }
 
 // Trials are the paths of a variant that end, to be run on machines with random
@@ -220,6 +221,7 @@ type runner struct {
 	// allFlags is set if ring 3 is to have all flags set: one of them is left so.
 	allFlags bool
 	words    assignment
+	x87      X87             // of ring 3
 	chosen   *state          // with the facts by which words are chosen
 	before   *state          // the machine at the last stop, as the proof has it; nil: the kernel ran
 	waits    int             // instructions from there that are to be run
@@ -233,6 +235,7 @@ type runner struct {
 // run runs the path.
 func (r *runner) run() error {
 	r.lost, r.behind = map[uint64]bool{}, map[uint64]bool{}
+	r.x87 = drawX87(r.rng)
 	either := false // the proof does not know which way it goes
 	for i, t := range r.path {
 		if t.kind == parted {

@@ -133,7 +133,7 @@ func (r *runner) set(st *state) error {
 			regs.XMM[i][half] = r.word(r.readXMM(st, 2*i+half).v)
 		}
 	}
-	regs.MXCSR = uint32(r.word(st.mxcsr.v))
+	regs.MXCSR, regs.X87 = uint32(r.word(st.mxcsr.v)), r.x87
 	if flags := r.words[r.s.flags]; st.steps == 0 && st.pc == r.entry && r.on.Exits() && flags&^callFlags == 0 {
 		if err := r.call(regs, flags); err != nil || r.trial.Differs != "" {
 			return err
@@ -292,6 +292,7 @@ func (r *runner) compare(st *state, t *traced) error {
 		}
 	}
 	same("MXCSR", uint64(got.MXCSR), st.mxcsr.v)
+	r.compareX87(got.X87, r.at.at(t.at).String())
 	if r.isolated() && st.phase == inCall {
 		same("CR3", got.CR3, st.cr3)
 	}
@@ -436,6 +437,7 @@ func (r *runner) exit(t *traced) error {
 		}
 	}
 	same("MXCSR", uint64(got.MXCSR), r.word(st.expect.mxcsr))
+	r.compareX87(got.X87, fmt.Sprintf("%v: behind it", r.at.at(t.at)))
 	r.trial.Exit = true
 	return nil
 }
