@@ -142,12 +142,13 @@ mutants:
 
 # Prove every combination of the axes that decide about each other, and each
 # preset with one of the others changed; ask a solver whether it agrees, about all
-# presets, all broken variants and all mutants; and run every path of every preset, and
-# every witness, in QEMU and on this CPU.
+# presets, all broken variants and all mutants; run every path of every preset, and
+# every witness, in QEMU and on this CPU; and look for two values that prove -all leaves out.
 prove-all: deps
 	$(TEST) ./stubs/prove -run '^(TestAll|TestSolver|TestSolverBroken|TestDisassemblers|TestRefusedForms)$$' -count=1 -v -every
 	$(TEST) ./stubs/prove -run '^TestSolverMutants$$' -count=1 -v -mutate
 	$(TEST) ./measure/confirm -count=1 -v -every
+	$(TEST) ./stubs -run '^TestPairwise$$' -count=1 -v -every
 
 # Each command that takes real kernels boots them. Part of `make test` for some of them.
 kernels: deps vmlinuz
