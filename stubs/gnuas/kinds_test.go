@@ -129,6 +129,12 @@ func TestKinds(t *testing.T) {
 		{"bt 47 and sar 48", inCanonical, "movq %rcx, %rdi; sarq $48, %rdi; btq $47, %rcx; sbbq %rsi, %rsi; cmpq %rsi, %rdi; jne slow", prove.Proved},
 		{"bt 46 and sar 48", inCanonical, "movq %rcx, %rdi; sarq $48, %rdi; btq $46, %rcx; sbbq %rsi, %rsi; cmpq %rsi, %rdi; jne slow", prove.Refuted},
 		{"rol and movzwl", inCanonical, "movq %rcx, %rdi; rolq $17, %rdi; movl %edi, %esi; andl $0x1ffff, %esi; jz 1f; cmpl $0x1ffff, %esi; jne slow; 1:", prove.Proved},
+		{"shr 47, lea, cmp", inCanonical, "movq %rcx, %rdi; shrq $47, %rdi; leal -1(%rdi), %esi; cmpl $0x1fffd, %esi; jbe slow", prove.Proved},
+		{"shr 47, lea, wrong cmp", inCanonical, "movq %rcx, %rdi; shrq $47, %rdi; leal -1(%rdi), %esi; cmpl $0x1fffc, %esi; jbe slow", prove.Refuted},
+		{"sar of the upper half of memory", inCanonical, "movl PT_REGS_IP+4(%rsp), %edi; sarl $15, %edi; incl %edi; cmpl $1, %edi; ja slow", prove.Proved},
+		{"sar 16 of the upper half of memory", inCanonical, "movl PT_REGS_IP+4(%rsp), %edi; sarl $16, %edi; incl %edi; cmpl $1, %edi; ja slow", prove.Refuted},
+		{"movsx of the upper half", inCanonical, "movq %rcx, %rdi; shrq $32, %rdi; movswl %di, %esi; cmpl %esi, %edi; jne slow", prove.Proved},
+		{"shr 31 and movsx", inCanonical, "movq %rcx, %rdi; shrq $33, %rdi; movswl %di, %esi; cmpl %esi, %edi; jne slow", prove.Refuted},
 		{"the upper word of memory", inCanonical, "movl PT_REGS_IP+4(%rsp), %edi; cmpl $0x7fff, %edi; ja slow", prove.Proved},
 		{"cmp with a limit", inHalf, "movabsq $0x7fffffffffff, %rdi; cmpq %rdi, %rcx; ja slow", prove.Proved},
 		{"cmp with a limit one too high", inHalf, "movabsq $0x800000000000, %rdi; cmpq %rdi, %rcx; ja slow", prove.Refuted},
@@ -147,8 +153,18 @@ func TestKinds(t *testing.T) {
 		{"the upper half of memory", inHalf, "cmpl $0x7fff, PT_REGS_IP+4(%rsp); ja slow", prove.Proved},
 		{"the highest word of memory", inHalf, "cmpw $0, PT_REGS_IP+6(%rsp); jne slow; cmpw $0, PT_REGS_IP+4(%rsp); jl slow", prove.Proved},
 		{"neg and cmp", inHalf, "movq %rcx, %rdi; notq %rdi; shrq $47, %rdi; cmpq $0x1ffff, %rdi; jne slow", prove.Proved},
+		{"bswap", inHalf, "movq %rcx, %rdi; bswapq %rdi; testw %di, %di; jnz slow; testl $0x800000, %edi; jnz slow", prove.Proved},
+		{"bswap without bit 47", inHalf, "movq %rcx, %rdi; bswapq %rdi; testw %di, %di; jnz slow; testl $0x400000, %edi; jnz slow", prove.Refuted},
+		{"differences added up", inHalf, "movq %rcx, %rdi; shrq $47, %rdi; movq %rcx, %rsi; xorq PT_REGS_IP(%rsp), %rsi; orq %rsi, %rdi; movl %r11d, %esi; andl $0x10100, %esi; orq %rsi, %rdi; jnz slow", prove.Proved},
+		{"a difference too few", inHalf, "movq %r11, %rdi; xorq PT_REGS_FLAGS(%rsp), %rdi; movl %r11d, %esi; andl $0x10100, %esi; orq %rsi, %rdi; jnz slow", prove.Refuted},
+		{"RIP compared in halves", inHalf, "cmpl PT_REGS_CX(%rsp), %ecx; jne slow; cmpl $0, PT_REGS_IP+4(%rsp); jne slow", prove.Proved},
 		{"signed limit alone", inHalf, "movabsq $0x7fffffffffff, %rdi; cmpq %rdi, %rcx; jg slow", prove.Refuted},
 		{"signed limits", inHalf, "testq %rcx, %rcx; js slow; movabsq $0x7fffffffffff, %rdi; cmpq %rdi, %rcx; jg slow", prove.Proved},
+
+		// Parts of the work flags, and of RFLAGS.
+		{"work flags bit by bit", inExit, "btl $0, THREAD_FLAGS+PT_REGS_SIZE-THREAD_STACK(%rsp); jc slow; movzbl THREAD_FLAGS+PT_REGS_SIZE-THREAD_STACK(%rsp), %ecx; shrb $1, %cl; testb $3, %cl; jnz slow; movq PT_REGS_IP(%rsp), %rcx", prove.Proved},
+		{"IF set and cleared by POPFQ", inHandler, "pushfq; andl $~0x200, (%rsp); popfq; pushfq; orl $0x200, (%rsp); popfq", prove.Proved},
+		{"IF cleared by POPFQ", inHandler, "pushfq; andl $~0x200, (%rsp); popfq", prove.Refuted},
 
 		// Slots in parts.
 		{"a slot in halves", inEntry, "movl %ecx, PT_REGS_IP(%rsp); shrq $32, %rcx; movl %ecx, PT_REGS_IP+4(%rsp); movq PT_REGS_IP(%rsp), %rcx", prove.Proved},

@@ -162,6 +162,8 @@ func (r resolver) some(v value, mask uint64) bool {
 		return r.some(v.t.x, mask<<v.t.k)
 	case isShl:
 		return r.some(v.t.x, mask>>v.t.k)
+	case isJoin:
+		return r.some(v.t.x, mask&(1<<v.t.k-1)) || r.some(v.t.y, mask>>v.t.k)
 	}
 	return false
 }
@@ -233,6 +235,10 @@ func (r resolver) assume(p predicate, holds bool) *facts {
 	switch p.kind {
 	case equal:
 		a, b = sides(a, b)
+		if x, y, ok := bothZero(a, b); ok && holds {
+			r.fs = r.assume(predicate{equal, x, known(0)}, true)
+			return r.assume(predicate{equal, y, known(0)}, true)
+		}
 		return r.assumeSame(a, b, holds)
 	case below:
 		switch {
@@ -269,9 +275,7 @@ func (r resolver) assumeSame(a, b value, holds bool) *facts {
 	mask := uint64(0)
 	if a.t.op == isAnd {
 		mask = a.t.k
-		for x.c == 0 && x.t.op == isShr && x.t.x.t != nil && mask<<x.t.k>>x.t.k == mask { // the same bits of what was shifted
-			x, mask = x.t.x, mask<<x.t.k
-		}
+		x, mask = sameBits(x, mask)
 	}
 	switch {
 	case !holds && b.is(0) && a.t.op == isAnd && x.c == 0:
@@ -296,6 +300,39 @@ func (r resolver) assumeSame(a, b value, holds bool) *facts {
 		return r.with(factSame, a.t, b, 0)
 	}
 	return r.fs
+}
+
+// bothZero returns the two values of which the comparison of their OR, or of what they are
+// the halves of, with 0 says that each is 0: code that adds up differences compares all of
+// them at once.
+func bothZero(a, b value) (x, y value, ok bool) {
+	if a.t == nil {
+		a, b = b, a
+	}
+	if a.t == nil || a.c != 0 || !b.is(0) {
+		return value{}, value{}, false
+	}
+	return a.t.x, a.t.y, a.t.op == isJoin || a.t.op == isALU && a.t.alu == opOR
+}
+
+// sameBits returns the bits of a value that a mask takes, as bits of what was shifted, cut or
+// turned around to make the value.
+func sameBits(x value, mask uint64) (value, uint64) {
+	for x.c == 0 && x.t.x.t != nil {
+		switch t := x.t; {
+		case t.op == isShr && mask<<t.k>>t.k == mask:
+			x, mask = t.x, mask<<t.k
+		case t.op == isShl:
+			x, mask = t.x, mask>>t.k
+		case t.op == isAnd:
+			x, mask = t.x, mask&t.k
+		case t.op == isALU && t.alu == opBSWAP && t.k == 8:
+			x, mask = t.x, bits.ReverseBytes64(mask)
+		default:
+			return x, mask
+		}
+	}
+	return x, mask
 }
 
 func (r resolver) with(kind factKind, t *term, v value, k uint64) *facts {

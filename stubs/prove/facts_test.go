@@ -38,7 +38,7 @@ func TestFacts(t *testing.T) {
 		}
 		for range rapid.IntRange(1, 12).Draw(t, "steps") {
 			x := pick("x")
-			switch rapid.IntRange(0, 12).Draw(t, "step") {
+			switch rapid.IntRange(0, 13).Draw(t, "step") {
 			case 0:
 				mask := some.Draw(t, "mask")
 				values = append(values, model{ts.and(x.v, mask), x.n & mask})
@@ -74,6 +74,8 @@ func TestFacts(t *testing.T) {
 				width := rapid.SampledFrom([]uint8{1, 2, 4, 8}).Draw(t, "width")
 				a, b := ts.and(x.v, maskOf(width)), ts.and(y.v, maskOf(width))
 				values = append(values, model{ts.compute(op, width, a, b), compute(op, width, x.n&maskOf(width), y.n&maskOf(width))})
+			case 11:
+				values = append(values, model{ts.compute(opBSWAP, 8, x.v, value{}), bits.ReverseBytes64(x.n)})
 			default:
 				y := pick("y")
 				p, holds := predicate{equal, x.v, y.v}, x.n == y.n

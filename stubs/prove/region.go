@@ -128,15 +128,31 @@ func (s region) of(t *term) (of region, ok bool) {
 		return s.and(from(0, maxWord>>n)).each(up), true
 	case isSar:
 		return s.and(extended(n)).each(up), true
-	case isAnd:
-		if low := uint64(bits.TrailingZeros64(^n)); n == maxWord>>(64-low) && low < 64 { // a mask of the lowest bits
-			switch s = s.and(from(0, n)); {
-			case len(s) == 0:
-				return nil, true
-			case from(0, n).in(s):
-				return from(0, maxWord), true
-			}
+	case isSext: // the upper half of what fits in n bytes is negative
+		mask := maskOf(uint8(n))
+		low := s.and(from(0, mask>>1))
+		for _, i := range s.and(from(^(mask >> 1), maxWord)) {
+			low = low.or(interval{i.least & mask, i.most & mask})
+		}
+		return t.x.ofLowest(low, mask)
+	case isALU:
+		mask, by := maskOf(uint8(n)), t.y.c
+		if t.alu == opADD {
+			by = -by
+		}
+		if t.alu != opADD && t.alu != opSUB || t.x.t == nil || t.y.t != nil {
 			return nil, false
+		}
+		var of region
+		for _, i := range s.and(from(0, mask)) {
+			for _, j := range from((i.least+by)&mask, (i.most+by)&mask) { // it may go around through 0
+				of = of.or(interval{j.least, min(j.most, mask)})
+			}
+		}
+		return t.x.ofLowest(of, mask)
+	case isAnd:
+		if n&(n+1) == 0 { // a mask of the lowest bits
+			return t.x.ofLowest(s.and(from(0, n)), n)
 		}
 		low := bits.TrailingZeros64(n)
 		if n != maxWord<<low { // not one of the highest
@@ -157,6 +173,60 @@ func (s region) of(t *term) (of region, ok bool) {
 		}), true
 	}
 	return nil, false
+}
+
+// ofLowest returns the region of a value of which the lowest bits, those of the mask, are in s.
+// There is a rule for values of which the bits above follow from what they were computed by.
+func (v value) ofLowest(s region, mask uint64) (of region, ok bool) {
+	switch {
+	case len(s) == 0:
+		return nil, true
+	case from(0, mask).in(s):
+		return from(0, maxWord), true
+	}
+	for _, i := range v.spans() {
+		if i.most&^mask-i.least&^mask > mask+1 {
+			return nil, false
+		}
+		for _, above := range [...]uint64{i.least &^ mask, i.most &^ mask} {
+			for _, j := range s.plus(above).and(region{i}) {
+				of = of.or(j)
+			}
+		}
+	}
+	return of, true
+}
+
+// spans returns a region that holds all words which an operation can make, whatever it is
+// done on.
+func (v value) spans() region {
+	s := from(0, maxWord)
+	if v.t != nil {
+		switch v.t.op {
+		case isAnd:
+			s = from(0, v.t.k)
+		case isShr:
+			s = from(0, maxWord>>v.t.k)
+		case isSar:
+			s = v.t.x.spans().shifted(v.t.k)
+		case isSext:
+			s = extended(64 - 8*v.t.k)
+		case isALU:
+			s = from(0, maskOf(uint8(v.t.k)))
+		}
+	}
+	return s.plus(v.c)
+}
+
+// shifted returns the region of the words shifted right by n, filled with their sign.
+func (s region) shifted(n uint64) region {
+	var of region
+	for _, sign := range [...]interval{{0, maxWord >> 1}, {maxWord>>1 + 1, maxWord}} {
+		for _, i := range s.and(region{sign}) {
+			of = of.or(interval{uint64(int64(i.least) >> n), uint64(int64(i.most) >> n)})
+		}
+	}
+	return of
 }
 
 // known removes words from the ends of a region that are impossible if the bits of zeros are
@@ -211,6 +281,12 @@ func (r resolver) holdsIn(p predicate) (v value, s region, ok bool) {
 		case isMasked(b, a):
 			return r.ts.and(a, ^b.t.k), from(0, 0), true
 		}
+		for range 2 {
+			if s, ok := r.ts.extends(a, b); ok {
+				return b, s, true
+			}
+			a, b = b, a
+		}
 	case p.kind == below && b.t == nil && b.c == 0:
 		return a, nil, a.t != nil
 	case p.kind == below && b.t == nil:
@@ -221,6 +297,20 @@ func (r resolver) holdsIn(p predicate) (v value, s region, ok bool) {
 		return b, from(a.c+1, maxWord), true
 	}
 	return value{}, nil, false
+}
+
+// extends returns the region of b in which it is the sign extension a of its lowest bytes,
+// to as many bytes as a has.
+func (ts *terms) extends(a, b value) (s region, ok bool) {
+	width := maxWord
+	if a.t != nil && a.c == 0 && a.t.op == isAnd && a.t.k&(a.t.k+1) == 0 {
+		a, width = a.t.x, a.t.k
+	}
+	if a.t == nil || a.c != 0 || a.t.op != isSext || ts.sext(b, uint8(a.t.k)) != a {
+		return nil, false
+	}
+	most := maskOf(uint8(a.t.k)) >> 1
+	return from(0, most).or(interval{width - most, width}), true
 }
 
 // isMasked reports whether a is b with some bits cleared.
@@ -246,8 +336,11 @@ func (r resolver) where(t *term) region {
 		most = min(most, t.k)
 	}
 	s := from(least, most)
-	var ones uint64
+	var zeros, ones uint64
 	for f := r.fs; f != nil; f = f.before {
+		if f.kind == factSame && f.v.t == nil && f.t.op == isAnd && f.t.x == t.value() { // a part that was compared
+			zeros, ones = zeros|f.t.k&^f.v.c, ones|f.t.k&f.v.c
+		}
 		if f.t != t {
 			continue
 		}
@@ -265,7 +358,7 @@ func (r resolver) where(t *term) region {
 	if ones != 0 {
 		s = s.and(from(ones, maxWord))
 	}
-	return s.known(r.zeros(t.value()), ones)
+	return s.known(r.zeros(t.value())|zeros, ones)
 }
 
 // isIn tells whether a value is in a region.

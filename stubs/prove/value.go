@@ -177,6 +177,8 @@ func (ts *terms) shr(v value, n uint64) value {
 		return v
 	case v.c == 0 && v.t.op == isAnd && v.t.k>>n == 0:
 		return known(0)
+	case v.c == 0 && v.t.op == isAnd && v.t.k>>n == maxWord>>n: // AND clears only what is shifted out
+		return ts.shr(v.t.x, n)
 	case v.c == 0 && v.t.op == isShr && v.t.k+n > 63:
 		return known(0)
 	case v.c == 0 && v.t.op == isShr:
@@ -275,6 +277,8 @@ func (ts *terms) shl(v value, n uint64) value {
 	switch {
 	case v.t == nil || n == 0:
 		return value{v.t, v.c << n}
+	case v.c == 0 && v.t.op == isShr && v.t.k == n:
+		return ts.and(v.t.x, maxWord<<n)
 	}
 	r := ts.make(isShl, value{v.t, 0}, n)
 	r.c = v.c << n
