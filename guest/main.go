@@ -9,7 +9,8 @@
 //
 // Without a word it verifies and measures, for all variants; -operation names the only
 // operation that measure counts. sample measures where ticks are cycles; trace makes one
-// call under each variant, getppid or the call of -call, for a debugger to follow; events
+// call under each variant, that of -call, or without it a round of -operation, or getppid, for a
+// debugger to follow; events
 // enters the kernel in all of wire.EventWays, for a debugger that waits there; breakpoints
 // causes events by the debug registers; readings asks the readers of the user's RSP. The
 // words come from the kernel's command line (wire.Command). The exit status is 0, 1 after
@@ -136,7 +137,10 @@ func run(words []string, w io.Writer) (status int, linux bool) {
 	if c.Sample {
 		measure.Sample(p, k, variants, cmp.Or(c.Samples, wire.DefaultSamples), seed, measure.Operations)
 	}
-	if c.Trace {
+	switch {
+	case c.Trace && c.Call == nil && c.Operation != "":
+		measure.TraceOperation(p, k, variants, operations[0])
+	case c.Trace:
 		measure.Trace(p, k, variants, c.Call)
 	}
 	if c.Events {

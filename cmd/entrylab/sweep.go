@@ -71,7 +71,7 @@ func (e *env) sweepKernels(ctx context.Context, o sweepOptions, args []string) (
 	if err != nil {
 		return 0, err
 	}
-	call, err := parseCall([]string{nullCall})
+	call, err := parseFollowed(nil)
 	if err != nil {
 		return 0, err
 	}

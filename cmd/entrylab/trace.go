@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 
@@ -14,9 +13,7 @@ import (
 
 	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
-	"github.com/entrylab/entrylab/gen/kernel"
 	"github.com/entrylab/entrylab/gen/wire"
-	"github.com/entrylab/entrylab/internal/near"
 	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/measure/table"
@@ -44,18 +41,23 @@ func (e *env) traceCommand() *cli.Command {
 	var o traceOptions
 	return e.command(&cli.Command{
 		Name:      "trace",
-		Usage:     "print every instruction that a kernel runs in one system call",
-		ArgsUsage: "SUBJECT [CALL [ARG...]]",
+		Usage:     "print every instruction that a kernel runs in one system call or operation",
+		ArgsUsage: "SUBJECT [CALL [ARG...] | OPERATION]",
 		Metadata:  completes(variants),
 		Description: `SUBJECT is a variant or a Linux kernel. CALL is a name or a number; without one
 it is getppid. An ARG is a number, or BUF for the address of 64 KiB of
-zeros. Descriptor 0 is a pipe in which 4096 zeros wait.
+zeros. Descriptor 0 is a pipe in which 4096 zeros wait. An OPERATION is one
+that the guest measures:
+
+` + operationList() + `
 
 ` + kernelSubjects + `
 
 QEMU runs the call one instruction at a time, from SYSCALL up to the instruction
 behind it. No interrupt arrives meanwhile, so a call that waits cannot be
-followed. What is printed is the code as it was in memory: alternatives, static
+followed. Of an operation, which may wait, QEMU logs the instructions of one
+round. Those of ring 3 are told by their number, and are not in the sums; a
+SYSCALL is. What is printed is the code as it was in memory: alternatives, static
 branches and call sites are patched. Functions have the names of a vmlinux's
 symbols, with those that are inlined if it has DWARF, and otherwise those of
 /proc/kallsyms.
@@ -64,6 +66,7 @@ Examples:
 
     entrylab trace linux-6.12
     entrylab trace ./vmlinuz getppid
+    entrylab trace ./vmlinuz pipe-round-trip
     entrylab trace './vmlinuz mitigations=off' -- read 0 BUF 1`,
 		Flags: append(o.traceFlags(), formatFlag(&o.format, "text", "json", "csv", "html")),
 	}, func(ctx context.Context, args []string) (int, error) { return e.runTrace(ctx, &o, args) })
@@ -73,8 +76,7 @@ func (e *env) runTrace(ctx context.Context, o *traceOptions, args []string) (int
 	if len(args) == 0 {
 		return 0, errors.New("want a variant or the file of a Linux kernel")
 	}
-	words := callWords(args[1:])
-	call, err := parseCall(words)
+	what, err := parseFollowed(args[1:])
 	if err != nil {
 		return 0, err
 	}
@@ -88,51 +90,20 @@ func (e *env) runTrace(ctx context.Context, o *traceOptions, args []string) (int
 	}
 	var t *traced
 	err = e.onNextMachine(&machine.Machine, func() (err error) {
-		t, err = e.traced(ctx, o, machine, subject, call)
+		t, err = e.traced(ctx, o, machine, subject, what)
 		return err
 	})
 	if err != nil {
 		return 0, err
 	}
-	return 0, e.print(t.document(words, o.format), o.format)
-}
-
-// callWords returns the words of a call: getppid's if there are none.
-func callWords(args []string) []string {
-	if len(args) == 0 {
-		return []string{nullCall}
-	}
-	return args
-}
-
-// parseCall reads a call's name or number and its arguments.
-func parseCall(args []string) (*wire.Call, error) {
-	c := &wire.Call{}
-	number, err := strconv.ParseUint(args[0], 0, 64)
-	if err != nil {
-		nr, ok := kernel.CallNumber(args[0])
-		if !ok {
-			return nil, fmt.Errorf("call %q: %swant one that the generated kernel has, or a number", args[0], near.Hint(args[0], kernel.CallNames()))
-		}
-		number = uint64(nr)
-	}
-	c.Number = number
-	if len(args) > 1+wire.MaxArguments {
-		return nil, fmt.Errorf("%d arguments: a call has at most %d", len(args)-1, wire.MaxArguments)
-	}
-	for _, text := range args[1:] {
-		a, err := wire.ParseArgument(text)
-		if err != nil {
-			return nil, err
-		}
-		c.Args = append(c.Args, a)
-	}
-	return c, nil
+	return 0, e.print(t.document(o.format), o.format)
 }
 
 // traced is a path with what it was run on.
 type traced struct {
+	followed
 	path   trace.Path
+	round  *trace.Round // of an operation: path is its
 	name   string
 	config record.Config
 }
@@ -140,20 +111,27 @@ type traced struct {
 // homeOfFloor is the variant that the guest runs on while the floor's call is followed.
 const homeOfFloor = "linux-3.19"
 
-// traced boots the only one of the subjects and follows its call.
-func (e *env) traced(ctx context.Context, o *traceOptions, machine vm.Config, subject subjects, call *wire.Call) (*traced, error) {
+// traced boots the only one of the subjects and follows its call or operation.
+func (e *env) traced(ctx context.Context, o *traceOptions, machine vm.Config, subject subjects, what followed) (*traced, error) {
 	p := e.progress()
 	defer p.done()
-	t := &traced{name: subject.names[0], config: engine.HostConfig()}
+	t := &traced{followed: what, name: subject.names[0], config: engine.HostConfig()}
 	p.step("booting " + t.name)
-	do := wire.Command{Trace: true, Call: call, Measure: call.Number == syscall.SYS_GETPPID, Operation: wire.OpNullCall}
+	do := wire.Command{Trace: true, Call: what.call, Measure: true, Operation: what.operation.Op}
+	if what.call != nil {
+		do.Measure, do.Operation = what.call.Number == syscall.SYS_GETPPID, wire.OpNullCall
+	}
 	var m vm.Config
 	var err error
 	if len(subject.kernels) > 0 {
 		m, err = subject.kernels[0].Machine(ctx, machine, do)
 	} else {
 		list := subject.variants
-		if !runsInit(list[0]) { // the guest makes the call alone there, and runs on another
+		switch {
+		case runsInit(list[0]):
+		case what.call == nil:
+			return nil, fmt.Errorf("%s answers the null call alone: entrylab trace %[1]s", t.name)
+		default: // the guest makes the call alone there, and runs on another
 			home, err := stubs.ParseVariant(homeOfFloor)
 			if err != nil {
 				return nil, err
@@ -172,17 +150,14 @@ func (e *env) traced(ctx context.Context, o *traceOptions, machine vm.Config, su
 	}
 	if len(subject.kernels) > 0 {
 		var run *boot.Run
-		if t.path, run, err = trace.Linux(ctx, m, nil); err != nil {
+		if run, err = t.followLinux(ctx, m); err != nil {
 			err = subject.kernels[0].Why(ctx, m, run, err)
 		} else {
 			p.step("reading the symbols of " + t.name)
 			err = t.path.Inline(ctx, m.Kernel)
 		}
 	} else {
-		var paths []trace.Path
-		if paths, err = trace.Paths(ctx, subject.variants, m); err == nil {
-			t.path = paths[0]
-		}
+		err = t.follow(ctx, m, subject.variants)
 	}
 	if err != nil {
 		return nil, err
@@ -194,62 +169,110 @@ func (e *env) traced(ctx context.Context, o *traceOptions, machine vm.Config, su
 }
 
 // head says what was run, and how much it is.
-func (t *traced) head(call []string) table.Block {
+func (t *traced) head() table.Block {
 	_, all := t.path.ByFunc()
-	return table.Line("%s: %s, %d instructions from SYSCALL up to the one behind it, in %d lines of 64 bytes of code",
-		t.name, strings.Join(call, " "), all.Instructions, all.Lines)
+	if t.round == nil {
+		return table.Line("%s: %s, %d instructions from SYSCALL up to the one behind it, in %d lines of 64 bytes of code",
+			t.name, strings.Join(t.words, " "), all.Instructions, all.Lines)
+	}
+	each := ""
+	if n := t.round.Operations; n > 1 {
+		each = fmt.Sprintf(" for %d operations, %g for one", n, float64(all.Instructions)/float64(n))
+	}
+	return table.Line("%s: %s, %d instructions%s, in %d lines of 64 bytes of code; ring 3 runs %d besides",
+		t.name, t.operation.Title, all.Instructions, each, all.Lines, t.round.Ring3)
+}
+
+// ways returns the table of a round's ways through the kernel.
+func (t *traced) ways() *table.Table {
+	ways := worksTable("ways", "from ring 3 and back")
+	for _, w := range t.round.Ways {
+		_, work := trace.Path{Steps: t.path.Steps[w.From:w.To]}.ByFunc()
+		addWork(ways, t.round.What(w), work)
+	}
+	return ways
+}
+
+// ring3 returns how many instructions ring 3 runs before a step of a round.
+func (t *traced) ring3() map[int]int {
+	before := map[int]int{}
+	if t.round != nil {
+		for _, w := range t.round.Ways {
+			before[w.From] = w.Before
+		}
+		before[len(t.path.Steps)] = t.round.After
+	}
+	return before
+}
+
+// parts returns the ways of a round, or the stages of a call.
+func (t *traced) parts() table.Block {
+	if t.round != nil {
+		return table.Block{Table: t.ways()}
+	}
+	stages, err := t.path.ByStage()
+	if err != nil {
+		return table.Line("no stages: %v", err)
+	}
+	parts := worksTable("stages", "stage")
+	for _, s := range stages {
+		addWork(parts, s.String(), s.Work)
+	}
+	return table.Block{Table: parts}
+}
+
+// worksTable returns a table of the work of things.
+func worksTable(name, thing string) *table.Table {
+	return &table.Table{Name: name, Head: []string{thing, "instructions", "loads", "stores", "by GS", "indirect branches", "bytes", "lines"}}
+}
+
+func addWork(t *table.Table, name string, w trace.Work) {
+	t.Add(name, w.Instructions, w.Loads, w.Stores, w.GS, w.Indirect, w.Bytes, w.Lines)
 }
 
 // document returns the path: the functions it goes through first, then each instruction.
-func (t *traced) document(call []string, format string) *table.Document {
+func (t *traced) document(format string) *table.Document {
 	funcs, all := t.path.ByFunc()
 	c := table.ConfigOf(t.config)
 	d := &table.Document{Title: "entrylab trace", Config: &c}
-	works := func(name, what string) *table.Table {
-		return &table.Table{Name: name, Head: []string{what, "instructions", "loads", "stores", "by GS", "indirect branches", "bytes", "lines"}}
-	}
-	row := func(t *table.Table, name string, w trace.Work) {
-		t.Add(name, w.Instructions, w.Loads, w.Stores, w.GS, w.Indirect, w.Bytes, w.Lines)
-	}
-	sum := works("functions", "function")
+	sum := worksTable("functions", "function")
 	for _, f := range funcs {
-		row(sum, cmp.Or(f.Func, "in no function"), f.Work)
+		addWork(sum, cmp.Or(f.Func, "in no function"), f.Work)
 	}
-	row(sum, "all", all)
-	parts := works("stages", "stage")
-	stages, err := t.path.ByStage()
-	for _, s := range stages {
-		row(parts, s.String(), s.Work)
-	}
+	addWork(sum, "all", all)
 	steps := &table.Table{Name: "steps", Words: true, Key: table.NoKey, Head: []string{"address", "function", "bytes", "instruction"}}
-	inlined := works("inlined", "inlined function")
+	inlined := worksTable("inlined", "inlined function")
 	for _, f := range t.path.ByInlined() {
-		row(inlined, f.Func, f.Work)
+		addWork(inlined, f.Func, f.Work)
 	}
 	if len(inlined.Rows) > 0 {
 		steps.Head = append(steps.Head, "inlined")
 	}
-	for _, s := range t.path.Steps {
+	ring3 := t.ring3()
+	inRing3 := func(i int) {
+		if n := ring3[i]; n > 0 {
+			cells := []any{"", trace.Ring3, "", fmt.Sprintf("%d instructions", n)}
+			steps.Add(append(cells, slices.Repeat([]any{""}, len(steps.Head)-len(cells))...)...)
+		}
+	}
+	for i, s := range t.path.Steps {
+		inRing3(i)
 		cells := []any{fmt.Sprintf("%x", s.Addr), s.Place(), fmt.Sprintf("%x", s.Code), s.Text()}
 		if len(inlined.Rows) > 0 {
 			cells = append(cells, strings.Join(s.Inlined, " in "))
 		}
 		steps.Add(cells...)
 	}
+	inRing3(len(t.path.Steps))
 	if format == "csv" { // which has one table
 		d.Add(table.Block{Table: steps})
 		return d
 	}
-	d.Add(table.Line("engine %s, machine %s, CPU %s, %s", t.config.Engine, t.config.Machine, t.config.CPU, t.config.Emulator), t.head(call))
+	d.Add(table.Line("engine %s, machine %s, CPU %s, %s", t.config.Engine, t.config.Machine, t.config.CPU, t.config.Emulator), t.head())
 	if t.path.Counted != 0 {
 		d.Add(table.Line("the guest counts %g in the same boot", t.path.Counted))
 	}
-	if err != nil {
-		d.Add(table.Space, table.Line("no stages: %v", err))
-	} else {
-		d.Add(table.Space, table.Block{Table: parts})
-	}
-	d.Add(table.Space, table.Block{Table: sum})
+	d.Add(table.Space, t.parts(), table.Space, table.Block{Table: sum})
 	if len(inlined.Rows) > 0 {
 		d.Add(table.Space, table.Block{Table: inlined})
 	}

@@ -19,8 +19,7 @@ func (e *env) runDiffExecuted(ctx context.Context, o *traceOptions, args []strin
 	if len(args) < 2 {
 		return 0, errors.New("want two subjects: variants or files of Linux kernels")
 	}
-	words := callWords(args[2:])
-	call, err := parseCall(words)
+	what, err := parseFollowed(args[2:])
 	if err != nil {
 		return 0, err
 	}
@@ -35,7 +34,7 @@ func (e *env) runDiffExecuted(ctx context.Context, o *traceOptions, args []strin
 	var both [2]*traced
 	err = e.onNextMachine(&machine.Machine, func() error {
 		for i, subject := range two {
-			if both[i], err = e.traced(ctx, o, machine, subject, call); err != nil {
+			if both[i], err = e.traced(ctx, o, machine, subject, what); err != nil {
 				return fmt.Errorf("%s: %w", subject.names[0], err)
 			}
 		}
@@ -48,8 +47,8 @@ func (e *env) runDiffExecuted(ctx context.Context, o *traceOptions, args []strin
 	if err != nil {
 		return 0, err
 	}
-	d := diffDocument(both, words, pairs)
-	if two[0].kernels == nil && two[1].kernels != nil {
+	d := diffDocument(both, pairs)
+	if what.call != nil && two[0].kernels == nil && two[1].kernels != nil {
 		agreed, err := trace.Agree(both[1].path, both[0].path)
 		if err != nil {
 			return 0, fmt.Errorf("%s: %w", both[1].name, err)
@@ -94,12 +93,12 @@ func readTwo(ctx context.Context, a, b, words string) (two [2]subjects, err erro
 }
 
 // diffDocument returns what changed, function by function, and then the steps.
-func diffDocument(both [2]*traced, call []string, pairs []trace.Pair) *table.Document {
+func diffDocument(both [2]*traced, pairs []trace.Pair) *table.Document {
 	c := table.ConfigOf(both[0].config)
 	d := &table.Document{Title: "entrylab diff -executed", Config: &c}
 	d.Add(table.Line("engine %s, machine %s, CPU %s, %s", both[0].config.Engine, both[0].config.Machine, both[0].config.CPU, both[0].config.Emulator))
 	for _, t := range both {
-		d.Add(t.head(call))
+		d.Add(t.head())
 	}
 	d.Add(table.Space)
 	funcs, all := trace.ByPart(pairs)

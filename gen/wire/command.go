@@ -21,7 +21,8 @@ type Command struct {
 	Group string
 	// Operation is the operation that Measure counts; empty means all.
 	Operation string
-	// Call is the call that Trace makes; nil means getppid.
+	// Call is the call that Trace makes; nil means a round of Operation, or getppid if that
+	// is empty.
 	Call *Call
 	// Seed determines random patterns and orders; Samples is the number of samples
 	// to take of an operation, or of events that rain. Their zeros mean DefaultSeed and DefaultSamples.

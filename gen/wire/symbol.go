@@ -7,9 +7,11 @@ import (
 	"strings"
 )
 
-// Symbol tells which function of the kernel an address is in. The guest prints one for
-// each address that a debugger has asked about, on a kernel that tells (/proc/kallsyms).
+// Symbol tells which function of the kernel addresses are in. The guest prints one for
+// each function of the addresses that a debugger has asked about, on a kernel that tells
+// (/proc/kallsyms).
 type Symbol struct {
+	// Addr is the last address that was asked about in the function.
 	Addr uint64
 	// Name is the function's, Start its address.
 	Name  string

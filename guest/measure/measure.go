@@ -15,6 +15,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"github.com/entrylab/entrylab/gen/layout"
@@ -204,9 +205,11 @@ func (s *series) figure() wire.Measure {
 // every 20 us, and once it has found nothing to do for a while every 10 ms. The
 // sleep is a raw system call, because a sleeping goroutine would give the monitor
 // something to do.
-func quieten() {
-	pause := syscall.Timespec{Nsec: 60_000_000}
-	syscall.RawSyscall(syscall.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&pause)), 0, 0)
+func quieten() { pause(60 * time.Millisecond) }
+
+func pause(d time.Duration) {
+	t := syscall.NsecToTimespec(d.Nanoseconds())
+	syscall.RawSyscall(syscall.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&t)), 0, 0)
 }
 
 // settleCalls bounds the calls of settle. They take longer than the monitor sleeps.

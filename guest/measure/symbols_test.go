@@ -15,7 +15,8 @@ type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, errors.New("read on") }
 
-// TestSymbolsOf: an address is in the last function that begins up to it, in a module too;
+// TestSymbolsOf: an address is in the last function that begins up to it, in a module too, and
+// a function is told with the last of its addresses;
 // behind the kernel's last symbol that matters, nothing is read.
 func TestSymbolsOf(t *testing.T) {
 	const own = `0000000000000000 A fixed_percpu_data
@@ -39,8 +40,8 @@ ffffffff81000080 T next
 		{"the kernel's own, and no line behind them", io.MultiReader(strings.NewReader(own), broken{}), []uint64{0xffffffff81000060, 0xffffffff81000000}, []wire.Symbol{
 			{Addr: 0xffffffff81000000, Name: "_text", Start: 0xffffffff81000000}, weak,
 		}, false},
-		{"two in one", strings.NewReader(own), []uint64{0xffffffff81000060, 0xffffffff81000061}, []wire.Symbol{
-			weak, {Addr: 0xffffffff81000061, Name: "weak", Start: weak.Start},
+		{"two in one", strings.NewReader(own), []uint64{0xffffffff81000061, 0xffffffff81000060}, []wire.Symbol{
+			{Addr: 0xffffffff81000061, Name: "weak", Start: weak.Start},
 		}, false},
 		{"a module's, in no order", strings.NewReader(own + modules), []uint64{0xffffffffa0001008, 0xffffffff81000060}, []wire.Symbol{
 			weak, {Addr: 0xffffffffa0001008, Name: "first", Start: 0xffffffffa0001000},

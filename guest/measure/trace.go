@@ -3,10 +3,12 @@ package measure
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/guest/control"
@@ -43,14 +45,78 @@ func Trace(p *lines.Printer, k *control.Kernel, variants []control.Variant, call
 			p.Result(wire.CheckTrace+": "+v.Name, lines.Harness(err.Error()))
 			return
 		}
-		if len(asked) == 0 {
-			continue
-		}
-		if err := printSymbols(p, asked); err != nil {
-			p.Result(wire.CheckTrace+": symbols", lines.Skip(err.Error()))
-		}
+		answer(p, asked)
 	}
 	p.Result(wire.CheckTrace, nil)
+}
+
+// traceTries is how many rounds of an operation are made until its two threads take turns
+// in one: a debugger disturbs those who share a CPU.
+const traceTries = 5
+
+// TraceOperation makes a round of an operation under each variant, between two null calls.
+// A debugger on the host waits for the SYSCALL of both: at the first it begins to log what
+// runs, and at the second it asks for names as in Trace. The calling goroutine must be
+// locked to its thread.
+func TraceOperation(p *lines.Printer, k *control.Kernel, variants []control.Variant, o Operation) {
+	m, err := regs.NewMemory(memorySize)
+	if err != nil {
+		p.Result(wire.CheckTrace+": set-up", lines.Harness(err.Error()))
+		return
+	}
+	defer m.Close()
+	defer regs.BlockSignals(syscall.SIGSEGV, syscall.SIGUSR2)()
+	restore, alone := claimCPU()
+	defer restore()
+	all := prepared([]Operation{o}, m, k)[0]
+	quieten()
+	for _, v := range variants {
+		c := regs.NewTraced(nullCall)
+		c.Make()
+		// While the debugger has stopped the machine, time has gone on to the next moment at
+		// which somebody wakes; who it is goes back to sleep here.
+		pause(time.Millisecond)
+		err := all.applies(k, v, alone)
+		if err == nil {
+			c.Ticks, err = all.round(k, v)
+		}
+		if err == nil {
+			c.Per = uint64(o.Per)
+		}
+		answer(p, c.Make())
+		if skip := lines.Skip(""); err != nil && !errors.As(err, &skip) {
+			err = lines.Harness(err.Error())
+		}
+		p.Result(wire.CheckTrace+": "+v.Name, err)
+	}
+}
+
+// round makes a round of an operation under a variant, the last of perhaps several tries,
+// and returns its ticks with those of the loop; 0 if it subtracts these itself.
+func (o *op) round(k *control.Kernel, v control.Variant) (ticks uint64, err error) {
+	own, err := o.empty(1, -1)
+	if err != nil {
+		return 0, err
+	}
+	err = regs.ErrLockstep
+	for n := 0; n < traceTries && errors.Is(err, regs.ErrLockstep); n++ {
+		if err = k.Select(v.Index); err != nil {
+			return 0, err
+		}
+		if o.Needs&TwoThreads == 0 {
+			_, err = o.loop(warmUp, v.Index)
+		}
+		if err == nil {
+			ticks, err = o.loop(1, v.Index)
+		}
+		if err := k.Select(k.Home); err != nil {
+			return 0, err
+		}
+	}
+	if own == 0 {
+		ticks = 0
+	}
+	return ticks, err
 }
 
 // feed makes descriptor 0 a pipe in which a page of zeros waits: a call that reads from
@@ -80,6 +146,16 @@ func traceUnder(k *control.Kernel, v control.Variant, c *regs.Traced) (asked []u
 	return asked, k.Select(k.Home)
 }
 
+// answer prints the names that the debugger asks for.
+func answer(p *lines.Printer, asked []uint64) {
+	if len(asked) == 0 {
+		return
+	}
+	if err := printSymbols(p, asked); err != nil {
+		p.Result(wire.CheckTrace+": symbols", lines.Skip(err.Error()))
+	}
+}
+
 // printSymbols prints which functions the addresses are in, as /proc/kallsyms has them.
 func printSymbols(p *lines.Printer, asked []uint64) error {
 	f, err := openUnder("/proc", "proc", "kallsyms")
@@ -97,7 +173,7 @@ func printSymbols(p *lines.Printer, asked []uint64) error {
 	return nil
 }
 
-// symbolsOf returns the functions of the addresses that are in one. The lines are those of
+// symbolsOf returns the functions that addresses are in, each with the last of these. The lines are those of
 // /proc/kallsyms. The kernel's own come first, and ascend, as it searches them by halves;
 // so behind the highest address nothing more is read, which is most of the list: an
 // emulator takes as long to print that as to boot a small kernel.
@@ -135,7 +211,13 @@ func symbolsOf(r io.Reader, asked []uint64) ([]wire.Symbol, error) {
 		}
 		best[i].Addr = at
 	}
-	return slices.DeleteFunc(best, func(s wire.Symbol) bool { return s.Name == "" }), nil
+	var last []wire.Symbol
+	for i, s := range best {
+		if s.Name != "" && (i+1 == len(best) || best[i+1].Start != s.Start) {
+			last = append(last, s)
+		}
+	}
+	return last, nil
 }
 
 // parseHex reads a number in hexadecimal digits, without memory of its own.

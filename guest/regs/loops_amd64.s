@@ -272,11 +272,14 @@ end:
 // func traced(c *Traced)
 //
 // Makes the call of c. A debugger waits at the SYSCALL, and writes to where R12 points
-// when it is done; R13 is how many words have room there. The call keeps both.
+// when it is done; R13 is how many words have room there. R14 is c.Per, and R15
+// c.Ticks. The call keeps all four.
 TEXT ·traced(SB), NOSPLIT, $0-8
 	MOVQ	c+0(FP), BX
 	MOVQ	Traced_where(BX), R12
 	MOVQ	$const_tracedRoom, R13
+	MOVQ	Traced_Per(BX), R14
+	MOVQ	Traced_Ticks(BX), R15
 	MOVQ	(Traced_Args+0)(BX), DI
 	MOVQ	(Traced_Args+8)(BX), SI
 	MOVQ	(Traced_Args+16)(BX), DX

@@ -2,14 +2,19 @@ package regs
 
 import "unsafe"
 
-// tracedRoom is how many words a debugger may write behind a traced call.
-const tracedRoom = 1 << 14
+// tracedRoom is how many words a debugger may write behind a traced call: the addresses of
+// a fork and an execve of Linux, and twice as many.
+const tracedRoom = 1 << 16
 
 // Traced is a call that a debugger on the host follows.
 type Traced struct {
 	Number uint64
 	Args   [6]uint64
 	Result int64
+	// Per is for the debugger: how many operations are in the round that was made before the
+	// call; 0: there was none. Ticks is how long that took by its own reading of the
+	// time-stamp counter; 0: it is not told.
+	Per, Ticks uint64
 
 	where *[tracedRoom]uint64
 }

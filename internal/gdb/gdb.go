@@ -8,6 +8,7 @@ package gdb
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -387,6 +388,9 @@ func (s *Stub) Memory(addr uint64, n int) ([]byte, error) {
 // Write writes words at a virtual address.
 func (s *Stub) Write(addr uint64, words ...uint64) error {
 	const most = 128 // in a packet
+	// QEMU hangs up when a socket has no room for an answer, and of small ones, two for a
+	// packet, that is so after some 250.
+	const atOnce = 64
 	var packets []string
 	for part := range slices.Chunk(words, most) {
 		var b []byte
@@ -396,7 +400,12 @@ func (s *Stub) Write(addr uint64, words ...uint64) error {
 		packets = append(packets, fmt.Sprintf("M%x,%x:%x", addr, len(b), b))
 		addr += uint64(len(b))
 	}
-	return s.order(packets...)
+	for some := range slices.Chunk(packets, atOnce) {
+		if err := s.order(some...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Physical makes Words and WriteWords take physical addresses, for the rest of the
@@ -482,7 +491,23 @@ func (s *Stub) MemoryPhysical(addr uint64, n int) ([]byte, error) {
 	return b, errors.Join(err, s.order("Qqemu.PhyMemMode:0"))
 }
 
-// Monitor runs a command of QEMU's monitor that prints nothing.
+// Monitor runs a command of QEMU's monitor that prints nothing. What one prints is an
+// error: the monitor has no other way to tell of one.
 func (s *Stub) Monitor(command string) error {
-	return s.order("qRcmd," + hex.EncodeToString([]byte(command)))
+	const output = "O" // a packet of it, but for OK
+	answer, err := s.ask("qRcmd," + hex.EncodeToString([]byte(command)))
+	var said []byte
+	for err == nil && answer != "OK" {
+		digits, ok := strings.CutPrefix(answer, output)
+		text, bad := hex.DecodeString(digits)
+		if !ok || bad != nil {
+			return fmt.Errorf("gdb stub: the monitor's command %q was answered by %q, want OK", command, answer)
+		}
+		said = append(said, text...)
+		answer, err = s.receive()
+	}
+	if err == nil && len(said) > 0 {
+		err = fmt.Errorf("gdb stub: the monitor's command %q: %s", command, bytes.TrimSpace(said))
+	}
+	return err
 }

@@ -2,6 +2,7 @@ package gdb
 
 import (
 	"bufio"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"strings"
@@ -33,6 +34,11 @@ func TestStubTrouble(t *testing.T) {
 		{"no breakpoint", packet("E22"), func(s *Stub) error { return s.Break(1) }, `"E22"`},
 		{"the second of two breakpoints", packet("OK") + packet("E22"), func(s *Stub) error { return s.Break(1, 2) }, `"Z0,2,1" was answered by "E22"`},
 		{"no detach", packet(""), (*Stub).Detach, `"D"`},
+		{"no monitor", packet(""), func(s *Stub) error { return s.Monitor("x") }, `"x" was answered by ""`},
+		{
+			"a command that the monitor does not know", packet("O"+hex.EncodeToString([]byte("unknown "))) + packet("O" + hex.EncodeToString([]byte("command\r\n")))[1:] + packet("OK")[1:],
+			func(s *Stub) error { return s.Monitor("x") }, `"x": unknown command`,
+		},
 	} {
 		if err := row.do(scripted(row.said)); err == nil || !strings.Contains(err.Error(), row.want) {
 			t.Errorf("%s: error is %v, want %q in it", row.name, err, row.want)

@@ -40,7 +40,11 @@ func BenchmarkStep(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	site, err := tracedSyscall()
+	program, err := readGuest()
+	if err != nil {
+		b.Fatal(err)
+	}
+	site, err := program.tracedSyscall()
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -48,11 +48,11 @@ func TestName(t *testing.T) {
 		symbols *linux.Symbols
 		want    string
 	}{
-		{symbols, "[ring 3 entry_SYSCALL_64+0x0 in_inner+0x0 (inner in middle in in_inner) in_a_module+0x4 0xffffffffd0000000]"},
-		{nil, fmt.Sprintf("[ring 3 %#x kallsyms_name+0x0 in_a_module+0x4 0xffffffffd0000000]", at["entry_SYSCALL_64"])},
+		{symbols, "[ring 3 entry_SYSCALL_64+0x0 in_inner+0x0 (inner in middle in in_inner) in_a_module+0x2 in_a_module+0x4 0xffffffffd0000000]"},
+		{nil, fmt.Sprintf("[ring 3 %#x kallsyms_name+0x0 in_a_module+0x2 in_a_module+0x4 0xffffffffd0000000]", at["entry_SYSCALL_64"])},
 	} {
 		p := Path{Steps: []Step{{Func: Ring3}}}
-		for _, addr := range []uint64{at["entry_SYSCALL_64"], at["in_inner"], module + 4, module + 1<<28} {
+		for _, addr := range []uint64{at["entry_SYSCALL_64"], at["in_inner"], module + 2, module + 4, module + 1<<28} {
 			p.Steps = append(p.Steps, Step{Addr: addr})
 		}
 		p.name(row.symbols, said)

@@ -1,11 +1,8 @@
 package trace
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"debug/elf"
-	"debug/gosym"
 	"errors"
 	"fmt"
 	"io"
@@ -13,10 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/arch/x86/x86asm"
-
 	"github.com/entrylab/entrylab/boot"
-	"github.com/entrylab/entrylab/boot/initramfs"
 	"github.com/entrylab/entrylab/boot/linux"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/gen/wire"
@@ -95,12 +89,7 @@ func (p Path) Inline(ctx context.Context, kernel string) error {
 	if err != nil {
 		return err
 	}
-	var addrs []uint64
-	for _, s := range p.Steps[1:] {
-		addrs = append(addrs, s.Addr)
-	}
-	slices.Sort(addrs)
-	inlined, err := image.Inlined(ctx, slices.Compact(addrs))
+	inlined, err := image.Inlined(ctx, addresses(p.Steps))
 	for i, s := range p.Steps {
 		p.Steps[i].Inlined = inlined[s.Addr]
 	}
@@ -110,13 +99,16 @@ func (p Path) Inline(ctx context.Context, kernel string) error {
 // name gives each step its function: that of the image, whose symbols may be nil, or else
 // what the guest has said.
 func (p Path) name(symbols *linux.Symbols, said []wire.Symbol) {
-	in := map[uint64]wire.Symbol{}
-	for _, s := range said {
-		in[s.Addr] = s
-	}
-	for i := range p.Steps[1:] {
-		s := &p.Steps[1+i]
-		s.Func, s.Start = in[s.Addr].Name, in[s.Addr].Start
+	in := slices.SortedFunc(slices.Values(said), func(a, b wire.Symbol) int { return cmp.Compare(a.Addr, b.Addr) })
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		if s.Func == Ring3 {
+			continue
+		}
+		at, _ := slices.BinarySearchFunc(in, s.Addr, func(s wire.Symbol, addr uint64) int { return cmp.Compare(s.Addr, addr) })
+		if at < len(in) && in[at].Start <= s.Addr {
+			s.Func, s.Start = in[at].Name, in[at].Start
+		}
 		if symbols == nil {
 			continue
 		}
@@ -130,18 +122,36 @@ func (p Path) name(symbols *linux.Symbols, said []wire.Symbol) {
 // in their order (wire.Command.Trace), and follows each. With ask, it asks the guest
 // for the names of the functions, which Linux gives.
 func follow(ctx context.Context, m vm.Config, subjects []string, ask bool, onLine func(string)) ([]Path, *boot.Run, error) {
-	site, err := tracedSyscall()
+	guest, err := readGuest()
+	if err != nil {
+		return nil, nil, err
+	}
+	site, err := guest.tracedSyscall()
 	if err != nil {
 		return nil, nil, err
 	}
 	paths := make([]Path, len(subjects))
-	m.Debug = func(conn *os.File) error {
-		f := follower{gdb.New(conn), site, map[uint64]instruction{}}
-		return f.follow(paths, ask)
-	}
 	for i, name := range subjects {
 		paths[i].Subject = name
 	}
+	run, err := debugged(ctx, m, ask, onLine, func(conn *os.File) error {
+		f := follower{gdb.New(conn), site, map[uint64]instruction{}}
+		return f.follow(paths, ask)
+	})
+	if err != nil {
+		return nil, run, err
+	}
+	for i, p := range paths {
+		if m, ok := run.Find(p.Subject, wire.OpNullCall); ok {
+			paths[i].Counted = m.Median
+		}
+	}
+	return paths, run, nil
+}
+
+// debugged boots a prepared machine whose guest traces, under a debugger.
+func debugged(ctx context.Context, m vm.Config, linux bool, onLine func(string), debug func(*os.File) error) (*boot.Run, error) {
+	m.Debug = debug
 	var said []string
 	run, err := boot.RunPrepared(ctx, m, func(line string) {
 		said = append(said, line)
@@ -153,73 +163,24 @@ func follow(ctx context.Context, m vm.Config, subjects []string, ask bool, onLin
 		run = &boot.Run{Results: &wire.Results{}, VM: vm.Result{Tail: said}}
 	}
 	// Linux ends by a reset, so the guest's summary is the verdict.
-	if err != nil && (!ask || !run.Complete) {
+	if err != nil && (!linux || !run.Complete) {
 		if errors.Is(err, io.EOF) {
 			err = fmt.Errorf("%w: the machine ended while a call was followed; it said last: %s", err, lastLines(said))
 		}
-		return nil, run, fmt.Errorf("trace: %w", err)
+		return run, fmt.Errorf("trace: %w", err)
 	}
 	for _, c := range run.Checks {
 		if c.Variant() == wire.CheckTrace && (c.Outcome == wire.Fail || c.Outcome == wire.Error) {
-			return nil, run, fmt.Errorf("trace: %s: %s (%s)", c.Outcome, c.Name, c.Detail)
+			return run, fmt.Errorf("trace: %s: %s (%s)", c.Outcome, c.Name, c.Detail)
 		}
 	}
-	for i, p := range paths {
-		if m, ok := run.Find(p.Subject, wire.OpNullCall); ok {
-			paths[i].Counted = m.Median
-		}
-	}
-	return paths, run, nil
+	return run, nil
 }
 
 // lastLines returns the last lines of a guest, in one.
 func lastLines(said []string) string {
 	const most = 3
 	return cmp.Or(strings.Join(said[max(len(said)-most, 0):], " / "), "nothing")
-}
-
-// tracedSyscall returns the address of the guest's SYSCALL that is followed.
-func tracedSyscall() (uint64, error) {
-	const function = "github.com/entrylab/entrylab/guest/regs.traced"
-	program, err := initramfs.Guest()
-	if err != nil {
-		return 0, err
-	}
-	f, err := elf.NewFile(bytes.NewReader(program))
-	if err != nil {
-		return 0, fmt.Errorf("trace: the guest: %w", err)
-	}
-	text, lines := f.Section(".text"), f.Section(".gopclntab")
-	if text == nil || lines == nil {
-		return 0, errors.New("trace: the guest has no table of functions")
-	}
-	code, err := text.Data()
-	if err != nil {
-		return 0, fmt.Errorf("trace: the guest: %w", err)
-	}
-	pcln, err := lines.Data()
-	if err != nil {
-		return 0, fmt.Errorf("trace: the guest: %w", err)
-	}
-	table, err := gosym.NewTable(nil, gosym.NewLineTable(pcln, text.Addr))
-	if err != nil {
-		return 0, fmt.Errorf("trace: the guest: %w", err)
-	}
-	fn := table.LookupFunc(function)
-	if fn == nil {
-		return 0, fmt.Errorf("trace: the guest has no %s", function)
-	}
-	for at := fn.Entry; at < fn.End; {
-		in, err := x86asm.Decode(code[at-text.Addr:], 64)
-		if err != nil {
-			return 0, fmt.Errorf("trace: the guest's %s: %w", function, err)
-		}
-		if in.Op == x86asm.SYSCALL {
-			return at, nil
-		}
-		at += uint64(in.Len)
-	}
-	return 0, fmt.Errorf("trace: the guest's %s has no SYSCALL", function)
 }
 
 // CallError says why a call cannot be followed, on a kernel that has come to it.
@@ -345,22 +306,25 @@ func (f *follower) memory(at uint64, n int) ([]byte, error) {
 	return got, err
 }
 
-// ask writes the addresses of a path after the call's memory in the guest; the guest's
-// R12
+// ask writes the addresses of a path after the call's memory in the guest; the guest's R12
 // and R13 say where and how much, in words.
 func (f *follower) ask(steps []Step, begin gdb.Registers) error {
-	var addrs []uint64
-	seen := map[uint64]bool{}
-	for _, s := range steps[1:] { // SYSCALL is the guest's own
-		if !seen[s.Addr] {
-			seen[s.Addr] = true
-			addrs = append(addrs, s.Addr)
-		}
-	}
+	addrs := addresses(steps)
 	if room := begin.R13 - 1; uint64(len(addrs)) > room {
 		return fmt.Errorf("%d different instructions: names are asked for %d at most", len(addrs), room)
 	}
 	return f.stub.Write(begin.R12, append([]uint64{uint64(len(addrs))}, addrs...)...)
+}
+
+// addresses returns the addresses of the kernel's steps, each once and in order.
+func addresses(steps []Step) (addrs []uint64) {
+	for _, s := range steps {
+		if s.Func != Ring3 {
+			addrs = append(addrs, s.Addr)
+		}
+	}
+	slices.Sort(addrs)
+	return slices.Compact(addrs)
 }
 
 // Within returns the inlined functions and the function that the step is in, "inner in
