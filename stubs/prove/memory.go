@@ -307,9 +307,7 @@ func (m *machine) locateThread(st *state, p place, at uint64, addr value, write 
 	}
 	if st.stale {
 		st.expect.asked = st.expect.asked || m.wasWork(st, layout.TIFAllWork|layout.TIFEntryWork, true)
-		if st.expect.called {
-			m.sawTracer(st)
-		}
+		m.sawTracer(st)
 		st.work = symbol("thread.Flags", false).value()
 		st.stale = st.irq != off
 	}

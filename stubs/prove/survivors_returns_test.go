@@ -34,9 +34,6 @@ var survivorsOfReturns = []survivor{
 	survives(stubs.SwitchResume+"|"+inTree, one("JMP", to("srso_alias_return_thunk")), "bit 4 of the displacement",
 		"it lands at "+inAlias+", which goes there"),
 	survivesLanding(inTree, one("JMP", to("srso_return_thunk")), atStartOf(inAsserts, "entry_untrain_ret"), "it lands at a function that returns by the same thunk, and looks at what nothing sets or forgets once more what was learnt of RETs"),
-	survives("syscall_exit_to_user_mode.linux-6.12-zen2|syscall_exit_to_user_mode.linux-6.12-icelake", one("CALL"), "bit 8 of the displacement",
-		"it lands at a function that returns: what the other looks at nothing sets"),
-	survives("do_syscall_64.linux-6.12-zen2", one("JNE", "syscall_enter_work"), "bit 8 of the displacement", "it lands at another UD2"),
 
 	// exitwork=tests.
 	survives(inlined, one("TESTL", layout.SyscallWorkExit, asm.RDX), anotherAsks, anotherAsksWhy),
@@ -55,7 +52,6 @@ var survivorsOfReturns = []survivor{
 	survives(inlined, one("JMP", "no_work_left"), "deleted|bit [046] of the displacement", "no work is left, and what is looked at next nothing sets"),
 
 	// Zircon's.
-	survivesBefore("entry_SYSCALL_64.zircon", one("JNE", "tracesys"), one("STI"), "syscall_trace_enter_phase1 takes interrupts as they are"),
 	survives("entry_SYSCALL_64.zircon", one("JNE", to("int_ret_from_sys_call_irqs_off")), "bit 0 of the displacement", "it lands at the CLI there"),
 	survives("entry_SYSCALL_64.zircon", one("TESTL", layout.TIFAllWork, anything), "bit 8 of the constant", "that is TIFEntryWork: the slow path takes such a call too"),
 	survives(inSyscall, one("CALL", "x64_sys_call"), "bit 4 of the displacement", "it lands at x64_sys_call_switch, which does the same"),
@@ -76,9 +72,10 @@ const (
 
 // survivorsOfTracing are those of what a tracer's calls go through.
 var survivorsOfTracing = []survivor{
-	survivesBefore("syscall_exit_to_user_mode_prepare", one("MOVQ", asm.RBX, asm.RDI), one("CALL", "syscall_trace_leave"), "RDI is the frame still"),
-	survives("int_ret_from_sys_call", one("ANDL", anything, asm.RDI), "register is R.*|"+changesPlaces, "how often a tracer is told of a call's end is not proved"),
-	survivesBefore("int_ret_from_sys_call", one("POPQ", asm.RDI), one("ANDL"), "how often a tracer is told of a call's end is not proved"),
+	survives("syscall_exit_to_user_mode_prepare", one("MOVQ", asm.RBX, asm.RDI), anyResult+"|the width is a byte|"+changesPlaces, "RDI is the frame still, and no other register that is loaded is needed"),
+	survives("syscall_exit_to_user_mode_prepare", one("MOVQ", asm.RDI, asm.RBX), "deleted|source and destination change places|the width is a byte", "the caller has put the frame in RBX, too"),
+	survivesWith("do_syscall_64", one("MOVQ", asm.RBX, asm.RDI), anyResult+"|the width is a byte", one("CALL", "syscall_trace_enter"), "RDI is the frame still, and no other register that is loaded is needed"),
+	survives(exitOfCalls, one("TESTL", layout.TIFAllWork, asm.RBP), "bit 8 of the constant", "that is TIFEntryWork: exit_to_user_mode_loop finds no work for it"),
 	survives("tracesys_phase1", one("MOVQ", onStack, asm.RAX), "deleted|register is R(AX|CX|DX|SI|DI|11)|bit .* of the displacement|the width is .*", "the number is loaded into RAX next, and what is loaded instead is loaded behind it, or is free here"),
 	survives("entry_SYSCALL_64", one("CALL", to("tracesys_phase1")), "deleted", "ZF is clear, as it is if there is a tracer, of whom the second phase takes care"),
 	survivesLanding("entry_SYSCALL_64", one("CALL", to("tracesys_phase1")), atRET, "ZF is clear, as it is if there is a tracer, of whom the second phase takes care"),
@@ -121,7 +118,6 @@ var survivorsOfDrawing = []survivor{
 	survives(drawing, slices.Concat(one("JMP", "no_work_left"), one("JMP", "syscall_return"), one("JMP", unnamed), one("JAE", "return_by_iret")), "deleted|bit .* of the displacement",
 		"it lands before the same work, or in front of tests for what nothing sets"),
 	survives(drawing, one("SUBQ", 16, asm.RSP), "bit .* of the constant|"+runTwice, "the stack below is free"),
-	survives(drawing, one("PUSHQ|POPQ", anything), "deleted|register is R.*|"+changesPlaces+"|"+runTwice, "RSP comes back from RBP, and the entry loads all registers from the frame"),
 	survives(drawing, one("SETE", asm.RAX), ".*", "IRETQ takes any frame"),
 	survives(ofPresets(inAsserts, stubs.ExitWorkChecked), everything, ".*", "it is an assertion: it holds, and nothing depends on it"),
 }

@@ -67,7 +67,6 @@ var survivorsOfTree = []survivor{
 	survives(inSyscall, one("TESTL", layout.SyscallWorkEnter, asm.RDX), "bit 6 of the constant", "that bit is never set: syscall_trace_enter does nothing then"),
 	survives(inSyscall, one("JNE", "return_by_iret"), "bit 1 of the displacement", "it lands behind the XORL there: RAX is 0 still"),
 	survives(inSyscall, one("XORL", asm.RAX, asm.RAX), "deleted|"+register, "RAX is 0 still, as syscall_exit_to_user_mode has left it"),
-	survives(inSyscall, one("CALL", to(exitOfCalls)), runTwice, "the second time there is nothing to do"),
 
 	// kstack=rdtsc: any offset up to 1008 that is a multiple of 16 is right.
 	survives(inSyscall, slices.Concat(one("MOVL", ofThread(inThread.KStackOffset), asm.RCX), one("LEAQ", asm.RSP.At(15), asm.RCX), one("ANDQ", -16, asm.RCX)), ".*",
@@ -92,8 +91,6 @@ var survivorsOfTree = []survivor{
 	survives("syscall_exit_to_user_mode_prepare", one("TESTL", layout.SyscallWorkExit, asm.RBP), anotherAsks, anotherAsksWhy),
 	survives(exitOfCalls, slices.Concat(one("XORL", regOf(asm.RAX, asm.RDX), gpr), one("MOVL", 1, asm.RCX)), "deleted|the width is a byte|"+register+"|bit .* of the constant",
 		"nothing is divided, and of RAX the entry looks at AL alone, which do_syscall_64 sets"),
-	survives(exitOfCalls, one("MOVQ", asm.RBX, asm.RDI), anyResult+"|the width is a byte|"+changesPlaces, "exit_to_user_mode_loop finds the frame in RDI still"),
-	survives(exitOfCalls, slices.Concat(one("CLI"), one("MOVQ", asm.RDI, asm.RBX)), changesPlaces, "an interrupt keeps the register"),
 	survives(exitOfCalls, one("JNE", "exit_work_loop"), "condition is A", "the TEST before it clears CF, so that A is NE"),
 	survives(exitOfCalls, one("JMP", "no_work_left"), "bit [03] of the displacement", "it lands at the flags again, or in front of the pops"),
 	survives(inAsserts, one("TESTL|JNE|CMPQ|CMPL|UD2"), ".*", "it is an assertion: it holds, and nothing depends on it"),
