@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,8 +83,6 @@ type assembler struct {
 	rep       *report
 	names     names
 	contracts map[string]*contract
-	strings   map[string]string // text -> symbol
-	order     []string          // texts in the order of their first use
 	links     map[int]*obj.Link // by bits
 	diags     []diag
 }
@@ -100,7 +99,7 @@ type fatal struct{}
 var initOnce sync.Once
 
 func newAssembler(rep *report) *assembler {
-	return &assembler{rep: rep, strings: map[string]string{}, links: map[int]*obj.Link{}}
+	return &assembler{rep: rep, links: map[int]*obj.Link{}}
 }
 
 // link returns the library's context for 64- or 32-bit code.
@@ -136,23 +135,65 @@ func (a *assembler) diag(format string, args ...any) {
 	}
 }
 
-// intern returns the symbol of the place that holds a string.
-func (a *assembler) intern(text string) string {
-	sym, ok := a.strings[text]
-	if !ok {
-		sym = "str." + strconv.Itoa(len(a.order))
-		a.strings[text] = sym
-		a.order = append(a.order, text)
+// assembleAll assembles functions on all CPUs. The place of a string has as its symbol
+// strPrefix and the text (see interned).
+func (a *assembler) assembleAll(fns []Func) []*encoded {
+	encs := make([]*encoded, len(fns))
+	for i := range fns {
+		if fns[i].code != nil { // its lines are only known to this report
+			encs[i] = a.assembleCode(&fns[i])
+		}
 	}
-	return sym
+	workers := make([]*assembler, runtime.GOMAXPROCS(0))
+	var working sync.WaitGroup
+	for n := range workers {
+		w := newAssembler(newReport())
+		w.names, w.contracts = a.names, a.contracts
+		workers[n] = w
+		working.Go(func() {
+			for i := len(fns) * n / len(workers); i < len(fns)*(n+1)/len(workers); i++ {
+				if encs[i] == nil {
+					encs[i] = w.assemble(&fns[i])
+				}
+			}
+		})
+	}
+	working.Wait()
+	for _, w := range workers {
+		a.rep.faults = append(a.rep.faults, w.rep.faults...)
+	}
+	return encs
+}
+
+// interned gives the strings in functions symbols, and returns their texts in the order of
+// their first use.
+func interned(encs []*encoded) (texts []string) {
+	symbols := map[string]string{}
+	intern := func(sym *string) {
+		text, ok := strings.CutPrefix(*sym, strPrefix)
+		if !ok {
+			return
+		}
+		if symbols[text] == "" {
+			symbols[text] = "str." + strconv.Itoa(len(texts))
+			texts = append(texts, text)
+		}
+		*sym = symbols[text]
+	}
+	for _, enc := range encs {
+		for i := range enc.relocs {
+			intern(&enc.relocs[i].sym)
+		}
+		for i := range enc.refs {
+			intern(&enc.refs[i].sym)
+		}
+	}
+	return texts
 }
 
 // assemble lowers and assembles a function. If the function has an error, the
 // result has no lines and no bytes.
 func (a *assembler) assemble(fn *Func) *encoded {
-	if fn.code != nil {
-		return a.assembleCode(fn)
-	}
 	before := len(a.rep.faults)
 	l := lower(fn, a.rep, a.names)
 	l.checkContract(a.contracts)

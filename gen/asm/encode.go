@@ -205,7 +205,7 @@ func (e *encoder) memory(addr *obj.Addr, m *made, in *instruction, v *memory) er
 	if v.sym == "" {
 		return nil
 	}
-	sym := e.symbol(v.sym)
+	sym := v.sym
 	if sym == v.sym {
 		e.refs = append(e.refs, ref{in: in, sym: sym})
 	}
@@ -219,14 +219,6 @@ func (e *encoder) memory(addr *obj.Addr, m *made, in *instruction, v *memory) er
 	}
 	addr.Offset = placeholder
 	return nil
-}
-
-// symbol returns the symbol for the Sym of an operand.
-func (e *encoder) symbol(sym string) string {
-	if text, ok := strings.CutPrefix(sym, strPrefix); ok {
-		return e.a.intern(text)
-	}
-	return sym
 }
 
 // checkImm returns immediate operand n in the form that the library takes. It

@@ -85,10 +85,8 @@ func Link(p Program, addr, physBase uint64) (*Object, error) {
 	for _, fn := range p.Funcs {
 		a.contracts[fn.Name] = fn.contract
 	}
-	var encs []*encoded
-	for _, fn := range grouped(p.Funcs) {
-		encs = append(encs, a.assemble(&fn))
-	}
+	encs := a.assembleAll(grouped(p.Funcs))
+	texts := interned(encs)
 	lk := &linker{rep: rep, names: a.names, symbols: map[string]*symbol{}, physBase: physBase}
 	text := lk.text(encs, addr, p.Flat)
 	var inRO, inData, inBSS []Data
@@ -111,7 +109,7 @@ func Link(p Program, addr, physBase uint64) (*Object, error) {
 			}
 		}
 	}
-	for i, s := range a.order {
+	for i, s := range texts {
 		inRO = append(inRO, Data{Name: "str." + strconv.Itoa(i), Align: 1, Content: []any{s, "\x00"}})
 	}
 	inRO = append(inRO, Data{Name: "__ex_table", Content: lk.exTable()}, Data{Name: "__ex_table_end"})

@@ -77,7 +77,7 @@ func (e *encoder) absoluteMove(m *made, in *instruction, op byte, width int, mem
 	if mem.Sym() == "" {
 		return binary.LittleEndian.AppendUint32(b, uint32(mem.Disp()))
 	}
-	m.rel = &reloc{kind: relPhys32, sym: e.symbol(mem.Sym()), add: int64(mem.Disp()), in: in}
+	m.rel = &reloc{kind: relPhys32, sym: mem.Sym(), add: int64(mem.Disp()), in: in}
 	return append(b, placeholderBytes...)
 }
 
