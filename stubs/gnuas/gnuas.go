@@ -3,7 +3,8 @@
 //
 // # The contract of a file
 //
-// All code is in .text; every other section must be empty. Symbols name the variant's
+// All code is in .text, and so are its tables; every other section must be empty, but for
+// those that are for debuggers. Symbols name the variant's
 // functions, whose contracts are in package stubs:
 //
 //   - entry_SYSCALL_64, which must exist and come first: where SYSCALL arrives.
@@ -359,6 +360,7 @@ func read(path, file string, lines []asm.CodeLine) (*object, error) {
 				return nil, fmt.Errorf(".text is aligned to %d bytes; want a page, %d, at most", s.Addralign, layout.PageSize)
 			}
 			o.code.Align = int(s.Addralign)
+		case s.Name == ".eh_frame": // for debuggers, by .cfi directives
 		case s.Flags&elf.SHF_ALLOC != 0 && s.Size > 0:
 			return nil, fmt.Errorf("section %s has %d bytes; all code must be in .text, and all memory is the kernel's", s.Name, s.Size)
 		}

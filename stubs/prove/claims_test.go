@@ -161,6 +161,7 @@ func TestClaims(t *testing.T) {
 		{"a word of the per-CPU area", "linux-4.1", first("stub_clone", asm.MOVQ(asm.RAX, gs.Current)), Refuted, "a word of the per-CPU area that is not the variant's"},
 		{"beyond the per-CPU area", "linux-4.1", first("stub_clone", asm.MOVQ(gs.RSPScratch.Add(1<<20), asm.RAX)), Refuted, "outside the per-CPU area"},
 		{"the user's GS", "linux-4.1", first("entry_SYSCALL_64", asm.MOVQ(gs.Current, asm.RBX)), Refuted, "through the user's GS"},
+		{"a stack that no thread owns", "linux-4.1", first("stub_clone", asm.MOVQ(gs.TSS.IST[0], asm.RAX), asm.MOVQ(asm.RDI, asm.RAX.At(-8))), Refuted, "PerCPU.TSS.IST[0]-8, memory that is not the variant's"},
 		{"above the stack", "linux-4.1", first("stub_clone", asm.MOVQ(asm.RSP.At(0xb0), asm.RAX)), Refuted, "stack.top, memory that is not the variant's"},
 		{"a jump to the user's address", "linux-4.1", first("stub_clone", asm.JMP(asm.RDI)), Refuted, "it is user.RDI, want an address in the kernel"},
 		{"a breakpoint", "linux-4.1", first("stub_clone", asm.INT3()), Refuted, "want no breakpoint"},

@@ -206,8 +206,7 @@ func (m *machine) conditional(st *state, in *inst) bool {
 		if w, ok = m.read(st, in.src, width); !ok {
 			return false
 		}
-	} else if in.dst.kind == inMem { // so that the two ways need no third
-		m.undecided(st, claimFollows, "what SET does to memory")
+	} else if in.dst.kind == inMem && !m.write(st, in.dst, width, word{v: known(0)}) { // so that the two ways need no third
 		return false
 	}
 	return m.decide(st, in, func(st *state, holds bool) {
@@ -479,8 +478,8 @@ func (m *machine) bit(st *state, in *inst) bool {
 			r = m.ts.and(a.v, ^mask)
 		case in.op == opBTS:
 			r = m.ts.or(a.v, mask)
-		case a.v.t == nil && in.op == opBTC:
-			r = known(a.v.c ^ mask)
+		case in.op == opBTC:
+			r = m.ts.compute(opXOR, in.width, a.v, known(mask))
 		}
 	}
 	if in.op == opBT {

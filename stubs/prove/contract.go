@@ -281,7 +281,7 @@ func (m *machine) interrupts(st *state, f *function) bool {
 	if m.promise.irq {
 		want = on
 	}
-	return m.check(st, claimIRQ, 0, f, st.irq == want, func() (string, string, *origin) { return triNames[st.irq], triNames[want], nil })
+	return m.check(st, claimIRQ, 0, f, st.irq == want, func() (string, string, *origin) { return triNames[st.irq], triNames[want], st.irqBy })
 }
 
 // ordinaryFrame claims what the variant promises of the frame of an ordinary call.
@@ -302,20 +302,19 @@ func (m *machine) ordinaryFrame(st *state, f *function) bool {
 }
 
 // cleared claims, if the variant promises it, that every register is 0 except
-// those of a call's arguments. RAX holds the number, and a function of the variant
-// may keep its frame's address in one of the others.
+// those of a call's arguments. RAX holds the number. An address on the stack, as a frame
+// pointer is, tells nothing of the user's.
 func (m *machine) cleared(st *state, f *function, arguments ...reg) bool {
 	if !m.promises.Has(stubs.PromiseCleared) {
 		return true
 	}
 	ok := true
-	frame := value{st.origin.t, st.origin.c - frameSize}
 	for r := range numRegs {
 		if r == rAX || r == rSP || slices.Contains(arguments, r) {
 			continue
 		}
 		v := m.at(st).resolve(st.regs[r].v)
-		own := f == handlers && (v == frame || st.expect.traced && !v.fromUser() || m.byFrame() && (!v.fromUser() || m.ts.and(v, maskOf(4)) == m.number(st)))
+		own := v.t == st.origin.t || f == handlers && (st.expect.traced && !v.fromUser() || m.byFrame() && (!v.fromUser() || m.ts.and(v, maskOf(4)) == m.number(st)))
 		ok = m.check(st, claimCleared, uint8(r), f, v.is(0) || own || m.isResidue(reg(r), v), m.gotWant(st, st.regs[r], "0")) && ok
 	}
 	return ok
@@ -453,7 +452,7 @@ func (m *machine) result(st *state, f *function) {
 	st.regs[rAX].v = t.value()
 	st.expect.frame[layout.SlotAX] = t.value()
 	if st.irq != off {
-		st.irq = either
+		st.irq, st.irqBy = either, nil
 	}
 	m.returnFrom(st)
 }

@@ -354,6 +354,14 @@ func (d *decoder) opcode1(b uint8) {
 		in.src.imm &= 0xffff
 	case 0xc3:
 		d.plain(opRET)
+	case 0xc8:
+		d.refuseIf(d.p66 || d.rex != 0)
+		in.op, in.width, in.src = opENTER, 8, d.imm(2)
+		in.src.imm &= 0xffff
+		d.refuseIf(d.byte() != 0) // nested functions
+	case 0xc9:
+		d.refuseIf(d.p66 || d.rex != 0)
+		in.op, in.width = opLEAVE, 8
 	case 0xc6, 0xc7:
 		rm, field := d.rm()
 		d.refuseIf(field&7 != 0)

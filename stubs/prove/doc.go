@@ -29,10 +29,11 @@
 //
 // Memory is the frame and the words below it on the kernel stack, the per-CPU
 // scratch words (RSPScratch and TSS.SP2), the trampoline stack, and Thread.Status, of
-// which only TS_COMPAT may be cleared; Thread.Flags and constants can only be read. In
-// the context switch it is the old thread's stack and its SP, IP and UserSP, and the
-// free part of the next thread's stack; the next thread's SP and IP can only be read. An
-// access to any other place, or by a pointer from ring 3, is refuted or undecided.
+// which only TS_COMPAT may be cleared; Thread.Flags, constants and the variant's code can
+// only be read. In the context switch it is the old thread's stack and its SP, IP and
+// UserSP, and the free part of the next thread's stack; the next thread's SP and IP can
+// only be read. An access to any other place, or by a pointer from ring 3, is refuted or
+// undecided. The top of the stack is a multiple of layout.ThreadSize.
 //
 // With cr3=switch and cr3=pcid CR3 is a value too, and a call begins with either of
 // the two of its address space; after a function of the kernel the address space
@@ -117,7 +118,8 @@
 //     exit=iret: only IRETQ returns, unless there is a slow path of another kind.
 //
 //     clear=xor: at the first call, and at the handler, each register that is not an
-//     argument is 0, so that no word of the user's or of an earlier call is left.
+//     argument is 0, or an address on the thread's stack, so that no word of the user's or
+//     of an earlier call is left.
 //
 //     buffers=verw: there is a VERW with an operand in memory, and no load or store
 //     after it.

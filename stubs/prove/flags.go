@@ -70,6 +70,7 @@ func (m *machine) popFlags(st *state) bool {
 	for i, mask := range flagBits {
 		st.flags[i], st.flagBy[i] = bit(mask), m.moved(st, w.by)
 	}
-	st.irq, st.cond = bit(x86.X86_EFLAGS_IF), condition{kind: condFlags, r: w.v}
+	st.irq, st.irqBy = bit(x86.X86_EFLAGS_IF), m.moved(st, w.by)
+	st.cond = condition{kind: condFlags, r: w.v}
 	return m.checkThat(st, claimFlag, flagTF, flagLoad, st.flags[flagTF] == off, m.isSet(m.ts.and(w.v, x86.X86_EFLAGS_TF)), m.gotWant(st, w, "RFLAGS without TF"))
 }

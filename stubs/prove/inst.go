@@ -64,6 +64,8 @@ const (
 	opCALL
 	opRET
 	opRETN
+	opENTER
+	opLEAVE
 	opSWAPGS
 	opSYSRET
 	opIRET
@@ -134,7 +136,7 @@ var opNames = [numOps]string{
 	opMOV: "MOV", opMOVZX: "MOVZ", opMOVSX: "MOVS", opLEA: "LEA", opXCHG: "XCHG", opPUSH: "PUSH", opPOP: "POP",
 	opINC: "INC", opDEC: "DEC", opNEG: "NEG", opNOT: "NOT", opROL: "ROL", opROR: "ROR", opRCL: "RCL", opRCR: "RCR",
 	opSHL: "SHL", opSHR: "SHR", opSAR: "SAR", opBT: "BT", opBTS: "BTS", opBTR: "BTR", opBTC: "BTC",
-	opCMOV: "CMOV", opSET: "SET", opJCC: "J", opJMP: "JMP", opCALL: "CALL", opRET: "RET", opRETN: "RETN",
+	opCMOV: "CMOV", opSET: "SET", opJCC: "J", opJMP: "JMP", opCALL: "CALL", opRET: "RET", opRETN: "RETN", opENTER: "ENTER", opLEAVE: "LEAVE",
 	opSWAPGS: "SWAPGS", opSYSRET: "SYSRET", opIRET: "IRET", opERETU: "ERETU", opERETS: "ERETS", opCLI: "CLI", opSTI: "STI", opCLD: "CLD", opSTD: "STD",
 	opCLAC: "CLAC", opSTAC: "STAC", opCLC: "CLC", opSTC: "STC", opPUSHF: "PUSHF", opPOPF: "POPF", opNOP: "NOP", opPAUSE: "PAUSE",
 	opENDBR: "ENDBR64", opLFENCE: "LFENCE", opMFENCE: "MFENCE", opSFENCE: "SFENCE", opVERW: "VERW", opUD2: "UD2", opINT3: "INT3",

@@ -99,8 +99,8 @@ func (m *machine) sysret(st *state, f *function) bool {
 	if edited.Has(layout.SlotR11) {
 		ok = m.checkSame(st, claimReg, uint8(r11), f, st.regs[r11], want[layout.SlotR11]) && ok
 	}
-	ok = m.checkSame(st, claimCS, 0, f, word{v: known(x86.USER_CS)}, m.selectorOf(want[layout.SlotCS])) && ok
-	ok = m.checkSame(st, claimSS, 0, f, word{v: known(x86.USER_DS)}, m.selectorOf(want[layout.SlotSS])) && ok
+	ok = m.checkSame(st, claimCS, 0, f, word{v: known(x86.USER_CS)}, m.ts.and(want[layout.SlotCS], maskOf(2))) && ok
+	ok = m.checkSame(st, claimSS, 0, f, word{v: known(x86.USER_DS)}, m.ts.and(want[layout.SlotSS], maskOf(2))) && ok
 	ok = m.checkThat(st, claimCanonical, 0, f, m.at(st).canonical(st.regs[rCX].v) == isTrue,
 		predicate{equal, m.ts.sar(m.ts.shl(st.regs[rCX].v, 16), 16), st.regs[rCX].v}, m.gotWant(st, st.regs[rCX], "bits 47 to 63 the same")) && ok
 	if m.promises.Has(stubs.PromiseTrampoline) {
@@ -112,13 +112,15 @@ func (m *machine) sysret(st *state, f *function) bool {
 	return ok
 }
 
-// selectorOf returns the 16 bits that IRETQ takes from a slot (SDM volume 2, IRET), or the
-// whole slot if the variant compares more of it.
-func (m *machine) selectorOf(slot value) value {
-	if m.byFrame() {
-		return m.ts.and(slot, maskOf(2))
+// selects tells whether IRETQ takes a selector from a slot: from 16 bits of it (SDM volume 2,
+// IRET). For a variant that may compare more, a slot with other bits set does not fit either.
+func (m *machine) selects(st *state, slot value, want uint64) truth {
+	r := m.at(st)
+	is := r.same(m.ts.and(slot, maskOf(2)), known(want))
+	if is == isOpen && !m.byFrame() {
+		return r.same(slot, known(want))
 	}
-	return slot
+	return is
 }
 
 // neverSYSRET reports whether the variant must not return by SYSRETQ.
@@ -132,7 +134,7 @@ func (m *machine) fits(st *state) truth {
 	all := isTrue
 	for _, t := range [...]truth{
 		r.same(frame[layout.SlotCX], frame[layout.SlotIP]), r.same(frame[layout.SlotR11], frame[layout.SlotFlags]),
-		r.same(m.selectorOf(frame[layout.SlotCS]), known(x86.USER_CS)), r.same(m.selectorOf(frame[layout.SlotSS]), known(x86.USER_DS)),
+		m.selects(st, frame[layout.SlotCS], x86.USER_CS), m.selects(st, frame[layout.SlotSS], x86.USER_DS),
 		m.loadable(st, frame[layout.SlotIP]),
 	} {
 		all = min(all, t)

@@ -72,7 +72,8 @@ type subject struct {
 	labels                                []asm.Symbol      // of the variant in the middle of its functions
 	s                                     *symbols
 	constants                             []asm.Section // read-only data
-	entryData                             uint64        // the page of it that the user's page table maps
+	text                                  []asm.Section
+	entryData                             uint64 // the page of it that the user's page table maps
 }
 
 // machine runs a subject on every path.

@@ -1,7 +1,6 @@
 package prove
 
 import (
-	"encoding/binary"
 	"math/bits"
 
 	"github.com/entrylab/entrylab/gen/layout"
@@ -104,8 +103,8 @@ func (m *machine) locate(st *state, o operand, width uint8, write bool) (place, 
 		return m.locateTrampoline(st, p, addr)
 	case t == m.s.area:
 		return m.locateInArea(st, p, addr, write)
-	case t == nil && !write && m.constant(addr.c&^7) != nil:
-		p.value = known(*m.constant(addr.c &^ 7))
+	case t == nil && !write && m.constant(addr.c) != nil:
+		p.value = known(*m.constant(addr.c))
 		return p, m.own(st)
 	case t == nil && !write && width == 8 && addr.c&7 == 0 && addr.c-m.table <= 8*layout.SysCallMax:
 		m.holds(st, claimTable, 0, nil)
@@ -136,6 +135,8 @@ func (m *machine) locate(st *state, o operand, width uint8, write bool) (place, 
 		return p, m.own(st)
 	case t.user:
 		return p, m.touches(st, addr, notOwnUser, false)
+	case write && m.isPerCPU(t):
+		return p, m.touches(st, addr, notOwnOther, false)
 	}
 	return p, m.touches(st, addr, "an address that the proof does not know", true)
 }
@@ -246,17 +247,6 @@ func (m *machine) locateTrampoline(st *state, p place, addr value) (place, bool)
 		m.readsOthers(st, numCells+int(i), p.word.v)
 	}
 	return p, m.own(st)
-}
-
-// constant returns a word of the program's read-only data, nil if there is none.
-func (s *subject) constant(addr uint64) *uint64 {
-	for _, sec := range s.constants {
-		if off := addr - sec.Addr; addr >= sec.Addr && off+8 <= uint64(len(sec.Bytes)) {
-			w := binary.LittleEndian.Uint64(sec.Bytes[off:])
-			return &w
-		}
-	}
-	return nil
 }
 
 // locateStack finds a word of the kernel stack, or of the thread at its bottom.

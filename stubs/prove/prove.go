@@ -162,8 +162,14 @@ func newSubject(obj *asm.Object, n stubs.Variant) (*subject, error) {
 	if n.Edit != nil {
 		s.base = n.Axes.Name()
 	}
+	if s.above() == 0 {
+		s.s.top.low = layout.ThreadSize - 1
+	}
 	for _, sec := range obj.Sections {
-		if !sec.Write && !sec.Exec {
+		switch {
+		case sec.Exec:
+			s.text = append(s.text, sec)
+		case !sec.Write:
 			s.constants = append(s.constants, sec)
 		}
 	}

@@ -229,6 +229,9 @@ func (o *oracle) symbol(t *term) string {
 		o.declared[t] = true
 		o.scopes[len(o.scopes)-1] = append(o.scopes[len(o.scopes)-1], t)
 		o.printf("(declare-const %s (_ BitVec 64))\n", name)
+		if t.low != 0 {
+			o.assert(fmt.Sprintf("(= (bvand %s %s) %s)", name, literal(t.low, 64), literal(0, 64)))
+		}
 	}
 	return name
 }

@@ -161,11 +161,11 @@ func (o *oracle) claim(sh *shadow, c obligation) (text string, ok bool) {
 		return same(sh.target.text, o.entry(o.value(c.want).text)), true
 	case claimCleared:
 		text := fmt.Sprintf("(= %s %s)", sh.regs[n].text, literal(0, 64))
-		if c.key.of == handlers {
-			text += fmt.Sprintf(" (= %s %s)", sh.regs[n].text, o.plus(sh.origin, -frameSize).text)
-			if o.byFrame() {
-				text += fmt.Sprintf(" (= %s %s)", wide(low(sh.regs[n].text, 32), 32, 64), o.value(o.numberOf(sh.orig)).text)
-			}
+		if sh.regs[n].sum && sh.regs[n].base == sh.origin.base { // an address on the stack
+			text += " true"
+		}
+		if c.key.of == handlers && o.byFrame() {
+			text += fmt.Sprintf(" (= %s %s)", wide(low(sh.regs[n].text, 32), 32, 64), o.value(o.numberOf(sh.orig)).text)
 		}
 		for _, c := range o.residue(reg(n)) {
 			text += fmt.Sprintf(" (= %s %s)", sh.regs[n].text, literal(c, 64))

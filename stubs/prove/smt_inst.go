@@ -109,6 +109,13 @@ func (o *oracle) run(sh *shadow, in *inst, next uint64) {
 		o.pushes(sh, o.read(sh, in.src, 8))
 	case opPOP:
 		o.write(sh, in.dst, 8, o.pops(sh))
+	case opENTER:
+		o.pushes(sh, sh.regs[rBP])
+		sh.regs[rBP] = sh.regs[rSP]
+		sh.regs[rSP] = o.plus(sh.regs[rSP], -uint64(in.src.imm))
+	case opLEAVE:
+		o.write(sh, operand{kind: inReg, reg: rSP}, 8, sh.regs[rBP])
+		sh.regs[rBP] = o.pops(sh)
 	case opJCC:
 		sh.cond = o.truth(sh.condition(in.cc))
 	case opLOOP:
@@ -246,6 +253,10 @@ func (o *oracle) arithmetic(sh *shadow, in *inst) bool {
 			r = bv{text: literal(0, size), sum: true}
 		case in.op == opAND && constant:
 			r = bv{text: literal(a.off&b.off, size), sum: true, off: a.off & b.off & maskOf(w)}
+		case in.op == opAND && size == 64:
+			r = o.alignedDown(sh, a, b, r)
+		case in.op == opOR && size == 64:
+			r = o.alignedUp(sh, a, b, r)
 		}
 		if in.op != opTEST {
 			o.write(sh, in.dst, w, r)

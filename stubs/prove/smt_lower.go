@@ -59,3 +59,32 @@ func (sh *shadow) deepest() uint64 {
 	}
 	return 8 * numCells
 }
+
+// alignedDown returns the AND of an address on the stack and a mask as a sum, if only bits
+// are cleared below which the stack's top has none.
+func (o *oracle) alignedDown(sh *shadow, a, b, r bv) bv {
+	if a.sum && a.base == "" {
+		a, b = b, a
+	}
+	if low := o.s.top.low; !a.sum || a.base != o.symbol(o.s.top) || !b.sum || b.base != "" || b.off|low != maxWord {
+		return r
+	}
+	return o.asSum(sh, r, sum(a.base, a.off&b.off))
+}
+
+// alignedUp works like alignedDown, but for OR.
+func (o *oracle) alignedUp(sh *shadow, a, b, r bv) bv {
+	if a.sum && a.base == "" {
+		a, b = b, a
+	}
+	if !a.sum || a.base != o.symbol(o.s.top) || !b.sum || b.base != "" || b.off&^o.s.top.low != 0 {
+		return r
+	}
+	return o.asSum(sh, r, sum(a.base, a.off|b.off))
+}
+
+// asSum returns a sum in the place of a term that must be the same.
+func (o *oracle) asSum(sh *shadow, r, s bv) bv {
+	sh.places = append(sh.places, same(r.text, s.text))
+	return s
+}

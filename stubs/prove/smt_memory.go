@@ -81,8 +81,8 @@ func (o *oracle) locate(sh *shadow, addr bv, op operand, write bool) (w *bv, off
 	switch {
 	case op.seg != segNone || !addr.sum:
 		return nothing()
-	case addr.base == "" && o.constant(addr.off&^7) != nil:
-		return readOnly(word64(*o.constant(addr.off &^ 7)))
+	case addr.base == "" && o.constant(addr.off) != nil:
+		return readOnly(word64(*o.constant(addr.off)))
 	case addr.base == "" && addr.off-o.table <= 8*layout.SysCallMax:
 		must("true") // a constant address in the table
 		return readOnly(o.define(64, fmt.Sprintf("(select sys_call_table %s)", addr.text)))

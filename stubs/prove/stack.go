@@ -34,3 +34,18 @@ func (st *state) copyTo(to *state) *state {
 	to.cells, to.trampoline = append(cells[:0], st.cells...), append(trampoline[:0], st.trampoline...)
 	return to
 }
+
+// functionFrame runs ENTER of a function that is not nested, and LEAVE.
+func (m *machine) functionFrame(st *state, in *inst) bool {
+	rsp, rbp := operand{kind: inReg, reg: rSP}, operand{kind: inReg, reg: rBP}
+	if in.op == opLEAVE {
+		m.write(st, rsp, 8, st.regs[rBP])
+		w, ok := m.pop(st)
+		return ok && m.write(st, rbp, 8, w)
+	}
+	if !m.push(st, st.regs[rBP]) {
+		return false
+	}
+	m.write(st, rbp, 8, st.regs[rSP])
+	return m.write(st, rsp, 8, word{st.regs[rSP].v.add(-uint64(in.src.imm)), nil})
+}

@@ -123,6 +123,7 @@ type state struct {
 	regs  [numRegs]word
 	cond  condition
 	irq   tri // RFLAGS.IF
+	irqBy *origin
 	flags [numFlags]tri
 	// flagBy are the instructions that set the flags.
 	flagBy [numFlags]*origin

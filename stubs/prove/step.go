@@ -296,6 +296,8 @@ func (m *machine) execute(st *state, in *inst) bool {
 	case opPOP:
 		w, ok := m.pop(st)
 		return ok && m.write(st, in.dst, 8, w)
+	case opENTER, opLEAVE:
+		return m.functionFrame(st, in)
 	case opJCC:
 		target := uint64(in.src.imm)
 		st.tests(target)
@@ -422,9 +424,9 @@ func (m *machine) system(st *state, in *inst) (ok, done bool) {
 		b := &st.bases
 		b[baseGS], b[baseOther] = word{b[baseOther].v, m.moved(st, nil)}, word{b[baseGS].v, m.moved(st, nil)}
 	case opCLI:
-		st.irq = off
+		st.irq, st.irqBy = off, m.moved(st, nil)
 	case opSTI:
-		st.irq = on
+		st.irq, st.irqBy = on, m.moved(st, nil)
 	case opCLD:
 		return set(flagDF, off)
 	case opSTD:

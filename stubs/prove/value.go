@@ -28,6 +28,7 @@ type term struct {
 	told uint8  // a bit for each kind of fact that some path has of it: where there is none, none is looked for
 	// found is set for a word that only the machine which runs the path knows.
 	found bool
+	low   uint64 // the lowest bits of a symbol, which are 0: it is aligned
 	// first numbers the symbols that every path begins with, from 1. The others get
 	// their number from the namer that has the number by.
 	first, by, number uint32
@@ -127,6 +128,10 @@ func (ts *terms) and(v value, mask uint64) value {
 		return v
 	case mask == 0:
 		return known(0)
+	case mask&^v.t.low == 0: // what is in these bits comes from the constant
+		return known(v.c & mask)
+	case mask|v.t.low == maxWord:
+		return v.add(-(v.c &^ mask))
 	case v.c == 0 && v.t.op == isAnd:
 		return ts.and(v.t.x, v.t.k&mask)
 	case v.c == 0 && v.t.op == isOr:
@@ -165,6 +170,9 @@ func (ts *terms) or(v value, mask uint64) value {
 	v = ts.and(v, ^mask)
 	if v.t == nil {
 		return known(v.c | mask)
+	}
+	if mask&^v.t.low == 0 { // they are 0
+		return v.add(mask)
 	}
 	return ts.make(isOr, v, mask)
 }

@@ -181,6 +181,7 @@ func (m *machine) choose(st *state, rng *rand.Rand, words assignment, t *term, a
 		words[t], _ = evaluate(f.v, words)
 		return
 	}
+	defer func() { words[t] &^= t.low }()
 	n := rng.Uint64()
 	if s := r.where(t); len(s) > 0 {
 		i := s[rng.IntN(len(s))]

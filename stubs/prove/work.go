@@ -83,7 +83,7 @@ func (m *machine) work(st *state, f *function) {
 	m.clobber(st, f)
 	m.sawTracer(st)
 	t := symbol("thread.Flags", false)
-	st.irq = off
+	st.irq, st.irqBy = off, nil
 	st.work, st.stale = t.value(), false
 	m.given(st, m.isSet(m.ts.and(t.value(), layout.TIFAllWork)), true)
 	if m.walk == nil {
