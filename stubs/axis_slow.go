@@ -63,7 +63,9 @@ func (v Axes) slowFuncs(suffix string) []Func {
 	}
 	var funcs []Func
 	for _, c := range layout.FullFrameCalls {
-		funcs = append(funcs, v.wrapperOf(c, suffix))
+		if v.Wraps(c) {
+			funcs = append(funcs, v.wrapperOf(c, suffix))
+		}
 	}
 	return append(append(funcs, v.traceFuncs(suffix)...), v.intRet(suffix))
 }

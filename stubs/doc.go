@@ -116,7 +116,7 @@
 //
 //   - sys_call_table, SysCallMax+1 addresses of handlers; for full-frame calls it
 //     holds the wrappers of the selected variant.
-//   - Handlers that the wrappers call: sys_clone, sys_fork, sys_vfork, sys_execve,
+//   - Handlers that the wrappers call: sys_clone, sys_fork, sys_vfork, sys_iopl, sys_execve,
 //     sys_execveat, sys_rt_sigreturn, sys_full_frame, sys_set_frame, and sys_poison, which
 //     returns to ring 3 directly. All find the PtRegs at the top of the stack.
 //   - schedule, called with interrupts off, which returns with them off and

@@ -76,6 +76,12 @@ var Facts = []Fact{
 			cs=0x33 cx=-1 R11=r11 flags=R11 call:sys_clone R11=sp RSPScratch=R11 R11=flags r11=R11 retn:0x30`,
 	},
 	{
+		Preset: "linux-3.19", Func: "stub_iopl",
+		Source: read319, Where: "FIXED_FRAME; FIXUP_TOP_OF_STACK, RESTORE_TOP_OF_STACK",
+		Acts: `R11=RSPScratch sp=R11 ss=0x2b cs=0x33 cx=-1 R11=r11 flags=R11 call:sys_iopl R11=sp RSPScratch=R11 R11=flags
+			r11=R11 ret`,
+	},
+	{
 		Preset: "linux-3.19", Func: "stub_vfork",
 		Source: read319, Where: "FORK_LIKE; SAVE_REST, RESTORE_TOP_OF_STACK",
 		Acts: `popq:R11 subq:0x30,RSP bx=RBX bp=RBP r12=R12 r13=R13 r14=R14 r15=R15 pushq:R11 R11=RSPScratch sp=R11 ss=0x2b

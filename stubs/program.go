@@ -171,10 +171,10 @@ func (n Variant) desc() layout.VariantDesc[any] {
 		switch {
 		case n.Axes.Bare: // it never calls anything
 			d.Wrappers[i] = PTR("sys_ni_syscall")
-		case n.Axes.Is(SlowOnly): // the frame is whole, so the handlers need no wrapper
-			d.Wrappers[i] = PTR(c.Handler())
-		default:
+		case n.Axes.Wraps(c):
 			d.Wrappers[i] = stub(c.Stub())
+		default: // the frame has what the handler needs
+			d.Wrappers[i] = PTR(c.Handler())
 		}
 	}
 	return d

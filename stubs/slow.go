@@ -74,6 +74,8 @@ func (v Axes) wrapper(name, doc string, items ...Item) Func {
 // wrapperOf returns the entry of sys_call_table for a full-frame call.
 func (v Axes) wrapperOf(c layout.FullFrameCall, suffix string) Func {
 	switch c.Kind {
+	case layout.EditsFlags:
+		return v.ioplLike(c, suffix)
 	case layout.ReplacesFrame:
 		return v.sigreturnLike(c, suffix)
 	case layout.EditsSlot:
@@ -98,6 +100,30 @@ and has its arguments and result.`,
 		v.fixup(regs, R11),
 		call,
 	)
+}
+
+// ioplLike wraps a handler that reads and changes the flags slot: it completes the top
+// of the frame, not the callee-saved registers (3.19's FIXED_FRAME).
+func (v Axes) ioplLike(c layout.FullFrameCall, suffix string) Func {
+	regs := regsAt(v.low() - 8)
+	return v.wrapper(FuncName(c.Stub(), suffix), c.Stub()+" completes the top of the frame for "+c.Handler()+`
+and has its arguments and result.`,
+		v.fixup(regs, R11),
+		CALL(c.Handler()),
+		v.restore(regs, R11),
+		RET(),
+	)
+}
+
+// Wraps reports whether a wrapper takes the place of the call's handler in the table.
+func (v Axes) Wraps(c layout.FullFrameCall) bool {
+	switch {
+	case v.Bare || v.Is(SlowOnly):
+		return false
+	case c.Kind == layout.EditsFlags: // 4.1 needs none any more (29722cd4ef66)
+		return v.Is(FlagsR11) || v.Is(SlowC)
+	}
+	return true
 }
 
 // sigreturnLike wraps a handler that replaces full pt_regs by a frame that it

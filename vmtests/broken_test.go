@@ -37,6 +37,7 @@ var catches = map[string][]string{
 	"cx-slot-written":    {"frame: slots left alone by an ordinary call"},
 	"cx-not-fixed-up":    {"frame: slots of a full-frame call"},
 	"flags-not-restored": {"frame: a changed flags slot reaches user mode"},
+	"iopl-not-restored":  {"frame: iopl allows ports, CLI and STI at level 3 alone"},
 	"sp-not-restored":    {"frame: a changed sp slot reaches user mode"},
 	"ip-from-cx-slot":    {"frame: a changed ip slot reaches user mode"},
 	"result-cut":         {"frame: a changed ax slot reaches user mode, all 64 bits"},

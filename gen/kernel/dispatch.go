@@ -60,7 +60,7 @@ var handlersByNumber = sync.OnceValue(func() map[int]handler {
 })
 
 // fullFrameHandlers are the handlers of layout.FullFrameCalls.
-var fullFrameHandlers = [len(layout.FullFrameCalls)]func() Func{sysClone, sysFork, sysVfork, sysRtSigreturn, sysExecve, sysExecveat, sysFullFrame, sysSetFrame, sysPoison}
+var fullFrameHandlers = [len(layout.FullFrameCalls)]func() Func{sysClone, sysFork, sysVfork, sysIopl, sysRtSigreturn, sysExecve, sysExecveat, sysFullFrame, sysSetFrame, sysPoison}
 
 // controlNumbers returns the numbers of the control calls.
 func controlNumbers() (list []int) {

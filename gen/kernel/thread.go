@@ -1,6 +1,8 @@
 package kernel
 
 import (
+	"math/bits"
+
 	. "github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/gen/x86"
@@ -54,7 +56,7 @@ func current(r Reg) Block {
 func threads() Program {
 	return Program{
 		Funcs: Funcs(
-			threadAlloc, threadJoin, wakeUpNew, reapThreads, findThread, sysSchedYield, sysGetppid, sysGetpid, sysGettid, sysSetTidAddress, sysArchPrctl,
+			threadAlloc, threadJoin, wakeUpNew, reapThreads, findThread, sysSchedYield, sysGetppid, sysGetpid, sysGettid, sysSetTidAddress, sysArchPrctl, sysIopl,
 			sysSchedGetaffinity, sysSchedSetaffinity,
 		),
 	}
@@ -217,6 +219,23 @@ func sysSetTidAddress() Func {
 		MOVQ(RDI, self.ClearTID),
 		MOVQ(self.TID, RAX),
 		RETURN(),
+	).Takes(RDI).Returns(RAX)
+}
+
+func sysIopl() Func {
+	frame, level := RAX, RDI
+	return FUNC("sys_iopl",
+		`sys_iopl(level EDI) lets ring 3 use ports, CLI and STI from level 3 on: it changes the
+flags slot of the frame, as Linux did up to 5.4. Every user here is root, so a level is
+never refused for being higher than the one before.`,
+		CMPL(level, 3),
+		IF(A, fail(EINVAL)),
+		SHLL(bits.TrailingZeros(x86.X86_EFLAGS_IOPL), level),
+		MOVQ(gs.TopOfStack, frame),
+		SUBQ(regsSize, frame),
+		ANDQ(^x86.X86_EFLAGS_IOPL, ptRegs(frame).Flags),
+		ORQ(level, ptRegs(frame).Flags),
+		returns(0),
 	).Takes(RDI).Returns(RAX)
 }
 

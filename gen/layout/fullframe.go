@@ -1,6 +1,7 @@
 package layout
 
-// FullFrameCall is a system call whose handler needs full pt_regs. For a variant that
+// FullFrameCall is a system call whose handler needs full pt_regs, or the flags slot of
+// them. For a variant that
 // does not build them at every call, the call table holds a wrapper that completes
 // them. The kernel, the variants, the prover and the contract of .S files take these
 // calls from FullFrameCalls alone.
@@ -19,6 +20,9 @@ const (
 	// ForkLike reads the frame, may change the sp and flags slots, and returns
 	// as an ordinary handler does.
 	ForkLike FullFrameKind = iota
+	// EditsFlags reads and changes the flags slot, needs no other, and returns
+	// as an ordinary handler does.
+	EditsFlags
 	// ReplacesFrame may change every slot; the call ends by the slow exit.
 	ReplacesFrame
 	// EditsSlot changes the one slot that RDI numbers, as ptrace may.
@@ -33,10 +37,20 @@ func (k FullFrameKind) Edits() Slots {
 	switch k {
 	case ForkLike:
 		return 1<<SlotSP | 1<<SlotFlags
+	case EditsFlags:
+		return 1 << SlotFlags
 	case ReplacesFrame:
 		return SlotsAll
 	}
 	return 0
+}
+
+// Needs returns the slots that a handler of the kind needs.
+func (k FullFrameKind) Needs() Slots {
+	if k == EditsFlags {
+		return 1 << SlotFlags
+	}
+	return SlotsAll
 }
 
 // Stub returns the name of the call's wrapper, Handler the name of its handler.
@@ -48,6 +62,7 @@ var FullFrameCalls = [numFullFrameCalls]FullFrameCall{
 	{"clone", 56, ForkLike},
 	{"fork", 57, ForkLike},
 	{"vfork", 58, ForkLike},
+	{"iopl", 172, EditsFlags},
 	{"rt_sigreturn", 15, ReplacesFrame},
 	{"execve", 59, ReplacesFrame},
 	{"execveat", 322, ReplacesFrame},
@@ -56,4 +71,4 @@ var FullFrameCalls = [numFullFrameCalls]FullFrameCall{
 	{"poison", SysPoison, NeverReturns},
 }
 
-const numFullFrameCalls = 9
+const numFullFrameCalls = 10

@@ -1,5 +1,5 @@
 // The code of one lane. The including file defines the names of this copy:
-// DO, SYS, INT81, TWICE, SPIN, ALT, LAND (code) and CTX, SAVEAX, SAVEIP,
+// DO, SYS, INT81, TWICE, SPIN, ALT, PORT, CLISTI, LAND (code) and CTX, SAVEAX, SAVEIP,
 // SECOND (one word each).
 //
 // DO runs the chain that starts at the context in RAX, and returns as an ABI0
@@ -98,6 +98,19 @@ TEXT SPIN(SB), NOSPLIT|NOFRAME, $0-0
 TEXT ALT(SB), NOSPLIT|NOFRAME, $0-0
 	MOVQ	AX, SAVEAX(SB)
 	LEAQ	ALT(SB), AX
+	JMP	LAND(SB)
+
+TEXT PORT(SB), NOSPLIT|NOFRAME, $0-0
+	INB
+	MOVQ	AX, SAVEAX(SB)
+	LEAQ	PORT+1(SB), AX
+	JMP	LAND(SB)
+
+TEXT CLISTI(SB), NOSPLIT|NOFRAME, $0-0
+	CLI
+	STI
+	MOVQ	AX, SAVEAX(SB)
+	LEAQ	CLISTI+2(SB), AX
 	JMP	LAND(SB)
 
 // LAND stores the state. On entry RAX holds the address at which execution

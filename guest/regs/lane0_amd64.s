@@ -7,6 +7,8 @@
 #define TWICE twice0<>
 #define SPIN spin0<>
 #define ALT alt0<>
+#define PORT port0<>
+#define CLISTI clisti0<>
 #define LAND land0<>
 #define CTX ctx0<>
 #define SAVEAX saveax0<>
@@ -28,7 +30,9 @@ DATA insns0<>+16(SB)/8, $TWICE(SB)
 DATA insns0<>+24(SB)/8, $SPIN(SB)
 DATA insns0<>+32(SB)/8, $ALT(SB)
 DATA insns0<>+40(SB)/8, $LAND(SB)
-GLOBL insns0<>(SB), RODATA|NOPTR, $48
+DATA insns0<>+48(SB)/8, $PORT(SB)
+DATA insns0<>+56(SB)/8, $CLISTI(SB)
+GLOBL insns0<>(SB), RODATA|NOPTR, $64
 
 // func insns0() *[numInsns]layout.Word
 TEXT ·insns0(SB), NOSPLIT, $0-8

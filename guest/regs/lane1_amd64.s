@@ -7,6 +7,8 @@
 #define TWICE twice1<>
 #define SPIN spin1<>
 #define ALT alt1<>
+#define PORT port1<>
+#define CLISTI clisti1<>
 #define LAND land1<>
 #define CTX ctx1<>
 #define SAVEAX saveax1<>
@@ -28,7 +30,9 @@ DATA insns1<>+16(SB)/8, $TWICE(SB)
 DATA insns1<>+24(SB)/8, $SPIN(SB)
 DATA insns1<>+32(SB)/8, $ALT(SB)
 DATA insns1<>+40(SB)/8, $LAND(SB)
-GLOBL insns1<>(SB), RODATA|NOPTR, $48
+DATA insns1<>+48(SB)/8, $PORT(SB)
+DATA insns1<>+56(SB)/8, $CLISTI(SB)
+GLOBL insns1<>(SB), RODATA|NOPTR, $64
 
 // func insns1() *[numInsns]layout.Word
 TEXT ·insns1(SB), NOSPLIT, $0-8

@@ -167,6 +167,10 @@ const (
 	// Stored is two instructions after each of the above: single-stepping ends
 	// there.
 	Stored
+	// Port is IN from port DX.
+	Port
+	// CliSti is CLI, then STI.
+	CliSti
 	numInsns
 )
 
@@ -175,6 +179,8 @@ const (
 const (
 	SyscallSize   = 2
 	InterruptSize = 2
+	PortSize      = 1
+	CliStiSize    = 2
 )
 
 // Address returns where lane's copy of an instruction is.

@@ -30,12 +30,13 @@ var (
 	gs = Fields[layout.PerCPU[Mem]](GS)
 	pt = Slots[layout.PtRegs[Slot]]()
 
-	// The frame when RSP is at the start of a partial frame, at the start of full pt_regs,
-	// and at a return address below full pt_regs.
-	part   = Fields[layout.PtRegs[Mem]](RSP.At(-pt.R11.Off))
-	full   = Fields[layout.PtRegs[Mem]](RSP)
-	called = Fields[layout.PtRegs[Mem]](RSP.At(8))
-	onRDI  = Fields[layout.PtRegs[Mem]](RDI)
+	// The frame when RSP is at the start of a partial frame and at the start of full pt_regs,
+	// and at a return address below either.
+	part       = Fields[layout.PtRegs[Mem]](RSP.At(-pt.R11.Off))
+	calledPart = Fields[layout.PtRegs[Mem]](RSP.At(8 - pt.R11.Off))
+	full       = Fields[layout.PtRegs[Mem]](RSP)
+	called     = Fields[layout.PtRegs[Mem]](RSP.At(8))
+	onRDI      = Fields[layout.PtRegs[Mem]](RDI)
 )
 
 // earlyRounds is how long the variant early-irq waits with interrupts on and
@@ -103,6 +104,8 @@ func Variants() []Variant {
 		fault("ip-from-cx-slot", "heukelum-v2", "the exit takes RIP from the cx slot, so that a changed ip slot is lost",
 			Edit(stubs.Entry, MOVQ(part.IP, RCX), MOVQ(part.CX, RCX)),
 			Edit("stub_set_frame", JAE("set_frame_via_iret"))),
+		fault("iopl-not-restored", "linux-3.19", "the flags that iopl has changed do not reach the r11 slot",
+			Edit("stub_iopl", MOVQ(R11, calledPart.R11))),
 		fault("sp-not-restored", "linux-3.19", "a changed sp slot does not reach RSPScratch",
 			Edit("stub_set_frame", MOVQ(R11, gs.RSPScratch))),
 

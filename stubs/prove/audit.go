@@ -240,7 +240,7 @@ func (m *machine) auditsAt(st *state, at uint64, kind auditKind) {
 	if m.audit == nil || st.phase != inCall || st.expect.inRing0 {
 		return
 	}
-	k := auditKey{addr: at, kind: kind, slow: kind == delivery || st.expect.complete || st.expect.wrapper != nil || st.expect.asked || m.wasWork(st, layout.TIFAllWork, true)}
+	k := auditKey{addr: at, kind: kind, slow: kind == delivery || st.expect.complete || st.expect.wrapper.fixed() || st.expect.asked || m.wasWork(st, layout.TIFAllWork, true)}
 	w := m.audit.places[k]
 	if w == nil {
 		w = &auditWords{}

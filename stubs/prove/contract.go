@@ -16,6 +16,8 @@ type function struct {
 	kind functionKind
 	// edits are the slots of full pt_regs that it may change.
 	edits layout.Slots
+	// needs are the slots of the frame that it finds, beside its arguments.
+	needs layout.Slots
 	made  sync.Once
 	names unknowns
 }
@@ -80,10 +82,11 @@ func init() {
 		{name: "stackleak_erase", kind: eraser},
 		{name: "preempt_schedule", kind: preempter},
 	} {
+		f.needs = layout.SlotsAll
 		contracts[f.name] = f
 	}
 	for _, c := range layout.FullFrameCalls {
-		f := &function{name: c.Handler(), kind: frameHandler, edits: c.Kind.Edits()}
+		f := &function{name: c.Handler(), kind: frameHandler, edits: c.Kind.Edits(), needs: c.Kind.Needs()}
 		switch c.Kind {
 		case layout.EditsSlot:
 			f.kind = slotHandler
@@ -264,7 +267,9 @@ func (m *machine) handlerFor(st *state, index value, arguments func(ok bool) boo
 			break
 		}
 		branch := m.fork(st)
-		m.fillsAgain(branch)
+		if m.wrappers[i].fixesUp {
+			m.fillsAgain(branch)
+		}
 		branch.expect.wrapper = &m.wrappers[i]
 		branch.note("the handler is " + m.name(m.wrappers[i].addr))
 		m.transfer(branch, word{v: known(m.wrappers[i].addr)})
@@ -351,16 +356,28 @@ func (m *machine) arguments(st *state, f *function) bool {
 	return ok
 }
 
-// wholeFrame claims that full pt_regs is on the stack, with at least ret bytes
-// below it for the return address.
+// frameOf returns the size of the frame that the function finds: full pt_regs, or what an
+// ordinary call has if the function needs no callee-saved register there.
+func (s *subject) frameOf(f *function) uint64 {
+	if f.needs&layout.SlotsCalleeSaved == 0 && s.promise.room&layout.SlotsCalleeSaved == 0 {
+		return frameSize - 8*uint64(layout.SlotR11)
+	}
+	return frameSize
+}
+
+// wholeFrame claims that the frame which the function needs is on the stack, with at least
+// ret bytes below it for the return address.
 func (m *machine) wholeFrame(st *state, f *function, ret uint64) bool {
-	start := value{st.origin.t, st.origin.c - frameSize}
+	start := value{st.origin.t, st.origin.c - m.frameOf(f)}
 	rsp := st.regs[rSP]
 	at := st.raised(rsp.v)
 	below := int64(start.c - at.c)
 	m.noSuchCall(st)
 	ok := m.check(st, claimFrame, 0, f, at.t == start.t && below >= int64(ret), m.gotWant(st, rsp, "below "+start.String()))
 	for s := range layout.NumSlots {
+		if !f.needs.Has(s) {
+			continue
+		}
 		w := m.readCell(st, cellOf(s))
 		ok = m.checkSame(st, claimSlot, uint8(s), f, w, m.clobbered(st, s, w, m.fullSlot(st, s))) && ok
 	}

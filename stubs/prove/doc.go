@@ -192,7 +192,8 @@
 // turns no interrupts on, and edits the frame only where it is given a whole one.
 // fred_event_user may edit all slots and leaves no work, fred_event_kernel those of RIP
 // and flags.
-// sys_clone, sys_fork, sys_vfork and sys_full_frame may edit the slots SP and Flags,
+// sys_clone, sys_fork, sys_vfork and sys_full_frame may edit the slots SP and Flags, sys_iopl,
+// which needs no other slot than that, Flags,
 // sys_execve, sys_execveat, sys_rt_sigreturn, do_notify_resume and
 // syscall_return_slowpath all, and with them the XMM registers and MXCSR, sys_set_frame
 // the one in RDI, or any where all exits behind it look at the frame. Any handler may set the bases of the user's

@@ -36,7 +36,12 @@ type part struct {
 type wrapper struct {
 	addr    uint64
 	handler *function
+	// fixesUp is set if it is not the handler itself.
+	fixesUp bool
 }
+
+// fixed reports whether the call goes by a function that completes the frame.
+func (w *wrapper) fixed() bool { return w != nil && w.fixesUp }
 
 // subject is the variant to prove: its code, and the places to which it may go.
 type subject struct {

@@ -261,7 +261,7 @@ func (s *subject) readDescriptor(obj *asm.Object) error {
 			return nil
 		}
 		for i, c := range layout.FullFrameCalls {
-			s.wrappers = append(s.wrappers, wrapper{word(b, desc.Wrappers[i]), contracts[c.Handler()]})
+			s.wrappers = append(s.wrappers, wrapper{word(b, desc.Wrappers[i]), contracts[c.Handler()], s.axes.Wraps(c)})
 		}
 		return nil
 	}

@@ -145,7 +145,7 @@ func (o *oracle) claim(sh *shadow, c obligation) (text string, ok bool) {
 		if c.want != (value{}) {
 			return is(sh.regs[rSP])
 		}
-		return fmt.Sprintf("(bvule (bvsub %s %s) %s)", o.plus(sh.origin, -frameSize).text, sh.regs[rSP].text, literal(sh.deepest(), 64)), true
+		return fmt.Sprintf("(bvule (bvsub %s %s) %s)", o.plus(sh.origin, -o.frameOf(c.key.of)).text, sh.regs[rSP].text, literal(sh.deepest(), 64)), true
 	case claimAlign:
 		return fmt.Sprintf("(= ((_ extract 2 0) (bvsub %s %s)) #b000)", sh.origin.text, sh.regs[rSP].text), true
 	case claimKernelGS:
