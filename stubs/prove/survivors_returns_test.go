@@ -74,7 +74,10 @@ const (
 var survivorsOfTracing = []survivor{
 	survives("syscall_exit_to_user_mode_prepare", one("MOVQ", asm.RBX, asm.RDI), anyResult+"|the width is a byte|"+changesPlaces, "RDI is the frame still, and no other register that is loaded is needed"),
 	survives("syscall_exit_to_user_mode_prepare", one("MOVQ", asm.RDI, asm.RBX), "deleted|source and destination change places|the width is a byte", "the caller has put the frame in RBX, too"),
-	survivesWith("do_syscall_64", one("MOVQ", asm.RBX, asm.RDI), anyResult+"|the width is a byte", one("CALL", "syscall_trace_enter"), "RDI is the frame still, and no other register that is loaded is needed"),
+	survivesWith("do_syscall_64", one("MOVQ", asm.RBX, asm.RDI), anyResult+"|the width is a byte|"+changesPlaces, one("CALL", "syscall_trace_enter"), "RDI is the frame still, and no other register that is loaded is needed"),
+	survives(inlined, one("TESTL", layout.TIFAllWork, asm.RAX), "bit 8 of the constant", "that is TIFEntryWork: exit_to_user_mode_loop finds no work for it"),
+	survivesBefore("tracesys_phase2", one("MOVQ", inFrame(asm.RSP, inRegs.R9), asm.R9), one("STI"), "an interrupt keeps the register"),
+	survives("tracesys_phase1.zircon", one("MOVQ", onStack, asm.RAX), "register is R(BX|BP|1[2-5])", "the number is loaded into RAX next, and what is loaded instead is in the frame"),
 	survives(exitOfCalls, one("TESTL", layout.TIFAllWork, asm.RBP), "bit 8 of the constant", "that is TIFEntryWork: exit_to_user_mode_loop finds no work for it"),
 	survives("tracesys_phase1", one("MOVQ", onStack, asm.RAX), "deleted|register is R(AX|CX|DX|SI|DI|11)|bit .* of the displacement|the width is .*", "the number is loaded into RAX next, and what is loaded instead is loaded behind it, or is free here"),
 	survives("entry_SYSCALL_64", one("CALL", to("tracesys_phase1")), "deleted", "ZF is clear, as it is if there is a tracer, of whom the second phase takes care"),

@@ -387,7 +387,7 @@ var survivorsOfAssembly = []survivor{
 		"do_notify_resume takes interrupts as they are"),
 	survivesBefore("entry_SYSCALL_64", one("JNE", to("entry_SYSCALL64_slow_path")), one("STI"),
 		"do_syscall_64 turns interrupts on in any case"),
-	survivesBefore("entry_SYSCALL_64|int_ret_from_sys_call|do_syscall_64", one("STI"), one("SUBQ|PUSHQ|TESTL|CMPQ|MOVQ"),
+	survivesBefore("entry_SYSCALL_64|int_ret_from_sys_call|do_syscall_64|tracesys_phase2", one("STI"), one("SUBQ|PUSHQ|TESTL|CMPQ|MOVQ"),
 		"an interrupt between the two loses nothing: RSP is at what is in use or below it"),
 	survivesBefore("entry_SYSCALL_64|do_syscall_64", slices.Concat(one("MOVQ", asm.RCX, inFrame(asm.RSP, inRegs.SP)), one("MOVQ", asm.RDI, asm.RBX)), one("STI"),
 		"an interrupt keeps the register"),
