@@ -8,7 +8,6 @@ package gdb
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -333,25 +332,4 @@ func (s *Stub) MemoryPhysical(addr uint64, n int) ([]byte, error) {
 	}
 	b, err := s.Memory(addr, n)
 	return b, errors.Join(err, s.order("Qqemu.PhyMemMode:0"))
-}
-
-// Monitor runs a command of QEMU's monitor that prints nothing. What one prints is an
-// error: the monitor has no other way to tell of one.
-func (s *Stub) Monitor(command string) error {
-	const output = "O" // a packet of it, but for OK
-	answer, err := s.ask("qRcmd," + hex.EncodeToString([]byte(command)))
-	var said []byte
-	for err == nil && answer != "OK" {
-		digits, ok := strings.CutPrefix(answer, output)
-		text, bad := hex.DecodeString(digits)
-		if !ok || bad != nil {
-			return fmt.Errorf("gdb stub: the monitor's command %q was answered by %q, want OK", command, answer)
-		}
-		said = append(said, text...)
-		answer, err = s.receive()
-	}
-	if err == nil && len(said) > 0 {
-		err = fmt.Errorf("gdb stub: the monitor's command %q: %s", command, bytes.TrimSpace(said))
-	}
-	return err
 }
