@@ -78,7 +78,7 @@ const ownAxes = "own"
 func knownVariant(name, axes string) error {
 	_, err := stubs.ParseVariant(name)
 	switch {
-	case err == nil, slices.Contains(labels, name), axes == "" && strings.HasPrefix(name, linuxName), name == wire.Linux:
+	case err == nil, slices.Contains(labels, name), axes == "" && IsLinux(name), name == wire.Linux:
 		return nil
 	case stubs.Reserved(name), axes == "":
 		return err

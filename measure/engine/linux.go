@@ -23,6 +23,9 @@ const linuxMemory = 512
 // linuxName is the beginning of the names of Linux kernels.
 const linuxName = "Linux "
 
+// IsLinux reports whether a name in figures is that of a Linux kernel, and not a variant's.
+func IsLinux(name string) bool { return strings.HasPrefix(name, linuxName) }
+
 // Linux is a Linux kernel that is measured with the same guest as /init, on the same
 // machine as the generated kernels.
 type Linux struct {

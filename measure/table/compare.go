@@ -120,6 +120,11 @@ func (d *Document) exact(c *analysis.Comparison) {
 	if v, ok := c.Find(wire.Floor, wire.OpNullCall); ok {
 		d.Add(Space, Line("The floor, an entry that keeps nothing and answers at once: %s", count(v)))
 	}
+	if kernel := slices.IndexFunc(c.Variants, engine.IsLinux); kernel >= 0 {
+		if variant := slices.IndexFunc(c.Variants, func(name string) bool { return !engine.IsLinux(name) }); variant >= 0 {
+			d.Add(Space, Line("%s has the entry and exit of a release, and all else in small: beside Linux the rows entry and exit say what is like it, and diff -executed which instruction.", c.Variants[variant]))
+		}
+	}
 	d.vulnerabilities(c)
 }
 

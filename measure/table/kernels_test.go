@@ -2,6 +2,7 @@ package table
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	"github.com/entrylab/entrylab/boot/vm"
@@ -34,4 +35,27 @@ func TestVulnerabilities(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden.Same(t, "testdata/compare-kernels.golden", b.String())
+}
+
+// TestBesideLinux: a variant beside a Linux kernel has a line that says what can be held
+// against what; and neither two variants nor two kernels have it.
+func TestBesideLinux(t *testing.T) {
+	for _, row := range []struct {
+		names []string
+		want  string
+	}{
+		{[]string{"linux-3.19", "heukelum-v2"}, ""},
+		{[]string{"Linux 6.12.1", "Linux 6.12.2"}, ""},
+		{[]string{"linux-3.19", "Linux 6.12.1"}, "linux-3.19"},
+		{[]string{"Linux 6.12.1", "Linux 6.12.2", "linux-4.1"}, "linux-4.1"},
+	} {
+		var b bytes.Buffer
+		if err := Compared(finished(t, vm.ICount, counted, row.names...), nil, false).Write(&b, "text"); err != nil {
+			t.Fatal(err)
+		}
+		const line = " has the entry and exit of a release, and all else in small"
+		if got := strings.Contains(b.String(), line); got != (row.want != "") || got && !strings.Contains(b.String(), "\n"+row.want+line) {
+			t.Errorf("%v: want the line of %q in\n%s", row.names, row.want, b.String())
+		}
+	}
 }
