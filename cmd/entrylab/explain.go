@@ -91,18 +91,20 @@ func (e *env) diffCommand() *cli.Command {
 	return e.command(&cli.Command{
 		Name:      "diff",
 		Usage:     "print two variants, or what two kernels run in a call, side by side",
-		ArgsUsage: "VARIANT VARIANT | -executed A B [CALL [ARG...]]",
+		ArgsUsage: "VARIANT VARIANT | -executed A B [CALL [ARG...] | OPERATION]",
 		Metadata:  completes(variants),
 		Description: `Without -executed, the listings of two variants are compared. With it, the
-subjects A and B run a call, as trace has it, and what they ran is compared:
-where code and data lie and which registers are used may differ. Subjects and
-calls are those of trace, and so are the flags but -format.
+subjects A and B run a call or an operation, as trace has it, and what they ran
+is compared: where code and data lie and which registers are used may differ.
+Subjects, calls and operations are those of trace, and so are the flags but
+-format. Up to some 8000 instructions are compared.
 
 Examples:
 
     entrylab diff linux-3.19 linux-3.19+a
     entrylab diff -executed ./vmlinuz-base ./vmlinuz-patched
-    entrylab diff -executed linux-6.12 ./vmlinuz`,
+    entrylab diff -executed linux-6.12 ./vmlinuz
+    entrylab diff -executed linux-3.19 linux-3.19+a thread-switch-yield`,
 		Flags: append(
 			[]cli.Flag{&cli.BoolFlag{Name: "executed", Usage: "compare what is run in a call", Destination: &executed}},
 			append(o.traceFlags(), formatFlag(&o.format, textFormats...))...,
