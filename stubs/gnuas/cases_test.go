@@ -26,6 +26,7 @@ var causes = map[string]struct {
 	text   string
 	faults int
 }{
+	"b08-pushfq":            {text: "b08-pushfq.S:34): refuted: the handler finds the user's word in the slot flags", faults: 2},
 	"b09-work-test-irqs-on": {text: "an interrupt comes behind entry_SYSCALL_64.b09-work-test-irqs-on+0x6b jnz slow"},
 	"b10-swapgs-early":      {text: "off, as GS is the user's here\n\tbecause of entry_SYSCALL_64.b10-swapgs-early+0x1f swapgs"},
 	"b12-xmm-scratch":       {text: "because of entry_SYSCALL_64.b12-xmm-scratch+0x54 movq %rax, %xmm0"},

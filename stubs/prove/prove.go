@@ -63,15 +63,18 @@ func (p *Proof) Outcome() Outcome {
 	return worst
 }
 
-// Failed returns the claims that are not proved, the refuted ones first.
+// Failed returns the claims that are not proved, the refuted ones first, and of these those
+// with the fewest decisions on the way: they are the nearest to the cause.
 func (p *Proof) Failed() []Claim {
 	failed := slices.DeleteFunc(slices.Clone(p.Claims), func(c Claim) bool { return c.Outcome == Proved })
-	slices.SortStableFunc(failed, func(a, b Claim) int { return cmp.Compare(a.Outcome, b.Outcome) })
+	slices.SortStableFunc(failed, func(a, b Claim) int {
+		return cmp.Or(cmp.Compare(a.Outcome, b.Outcome), cmp.Compare(len(a.Path), len(b.Path)))
+	})
 	return failed
 }
 
 // Faults returns the claims that are not proved, the refuted ones first. Of claims
-// that fail for the same reason it returns the one that the proof met first.
+// that fail for the same reason it returns the nearest to the cause.
 func (p *Proof) Faults() []Fault {
 	var list []Fault
 	at := map[fault]int{}
