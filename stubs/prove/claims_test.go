@@ -345,6 +345,7 @@ func TestClaims(t *testing.T) {
 		{"the kernel's exit where buffers are to be overwritten", "linux-4.6+buffers=verw", last("stub_ptregs_64", asm.JMP("retint_user")), Refuted, "VERW has overwritten the CPU's buffers behind the last load"},
 		{"another bit of Thread.Status", "linux-4.1", broken.Edit("int_ret_from_sys_call", asm.ANDL(^layout.TSCompat, ofRCX.Status), asm.ANDL(^3, ofRCX.Status)), Refuted, "of Thread.Status only TS_COMPAT is cleared"},
 		{"a frame for signals without R15", "linux-4.1", broken.Edit("int_ret_from_sys_call", asm.MOVQ(asm.R15, full.R15)), Refuted, "do_notify_resume finds the user's word in the slot r15"},
+		{"a frame for handlers without R15", "linux-6.12", broken.Edit("do_syscall_64", asm.CALL("x64_sys_call"), asm.MOVQ(asm.RSI, asm.RDI.At(0)), asm.CALL("x64_sys_call")), Refuted, "the handler finds the user's word in the slot r15"},
 		{"another thread let run unasked", "linux-4.1", broken.Edit("int_ret_from_sys_call", asm.BTL(0, asm.RDX), asm.BTL(1, asm.RDX)), Refuted, "another thread should run"},
 		{"a signal's registers lost", "linux-4.1", broken.Edit("int_ret_from_sys_call", asm.MOVQ(full.R15, asm.R15)), Refuted, "R15 returns right by"},
 		{"work looked for before interrupts go off", "linux-4.1", both(

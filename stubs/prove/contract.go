@@ -50,7 +50,7 @@ func (f *function) unknowns() *unknowns {
 type functionKind uint8
 
 var (
-	handlers = &function{name: "the handler", kind: plainHandler}
+	handlers = &function{name: "the handler", kind: plainHandler, needs: layout.SlotsAll}
 	flagLoad = &function{name: "POPFQ", kind: hardware}
 	inner    = &function{name: "the function", kind: hardware}
 	toUser   = map[opcode]*function{

@@ -131,6 +131,7 @@ func TestBroken(t *testing.T) {
 		"cx-slot-written":          {Refuted, "CALL *sys_call_table(RAX*8)", "the slot cx as it was on the stack; it is user.RIP", "MOVQ RCX, PtRegs.CX(RSP)"},
 		"cx-not-fixed-up":          {Refuted, "CALL sys_full_frame", "slot cx; it is a word that others use too, want -1", ""},
 		"flags-not-restored":       {Refuted, "SYSRETQ", "RFLAGS returns right by SYSRETQ; it is user.RFLAGS, want sys_set_frame.flags", "MOVQ PtRegs.R11(RSP), R11"},
+		"iopl-not-restored":        {Refuted, "SYSRETQ", "RFLAGS returns right by SYSRETQ; it is user.RFLAGS, want sys_iopl.flags", "MOVQ PtRegs.R11(RSP), R11"},
 		"ip-from-cx-slot":          {Refuted, "SYSRETQ", "RIP returns right by SYSRETQ; it is user.RIP, want sys_set_frame.ip", "MOVQ PtRegs.CX(RSP), RCX"},
 		"sp-not-restored":          {Refuted, "SYSRETQ", "RSP returns right by SYSRETQ; it is user.RSP, want sys_set_frame.sp", "MOVQ PerCPU.RSPScratch(GS), RSP"},
 		"result-cut":               {Refuted, "SYSRETQ", "RAX returns right by SYSRETQ; it is", "MOVSLQ RAX, RAX"},
