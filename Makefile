@@ -153,6 +153,7 @@ prove-all: deps
 # Each command that takes real kernels boots them. Part of `make test` for some of them.
 kernels: deps vmlinuz
 	$(TEST) ./cmd/entrylab -run '^(TestCompareKernels|TestBenchMailKernels|TestSweepKernels|TestTrace|TestTraceOperation|TestTraceBad|TestDiffExecuted|TestBaseline)$$' -count=1 -v -kernels
+	$(TEST) ./vmtests -run '^TestReboots$$' -count=1 -v -reboots
 
 # Hold the presets against the real kernels that they stand for, and with UPDATE=-update
 # write what was found into the table that `entrylab variants` shows. IMAGE=FILE adds a

@@ -55,6 +55,7 @@ var leftOut = map[string]string{
 	"TestLinux":            "boots Linux",
 	"TestLinuxCommandLine": "boots Linux",
 	"TestCallsOnLinux":     "boots Linux",
+	"TestReboots":          "boots Linux",
 	"TestCounts":           "counts instructions",
 	"TestCountsOfSwitches": "counts instructions",
 	"TestPhases":           "counts instructions",
