@@ -79,7 +79,7 @@ tracer:
 const look = `
 	cmpq	PT_REGS_CX(%rsp), %rcx
 	jne	slow
-	cmpq	$USER_CS, PT_REGS_CS(%rsp)
+	cmpl	$USER_CS, PT_REGS_CS(%rsp)
 	jne	slow
 	cmpq	PT_REGS_R11(%rsp), %r11
 	jne	slow

@@ -75,6 +75,14 @@ func (r resolver) same(a, b value) truth {
 	if b.t != nil {
 		return isOpen
 	}
+	for f := r.fs; f != nil && a.t.op == isAnd; f = f.before { // more of the same word was compared
+		if f.kind == factSame && f.v.t == nil && f.t.op == isAnd && f.t.x == a.t.x && a.t.k&^f.t.k == 0 {
+			if f.v.c&a.t.k == b.c {
+				return isTrue
+			}
+			return isFalse
+		}
+	}
 	if b.c&r.zeros(a) != 0 {
 		return isFalse
 	}
