@@ -208,7 +208,7 @@ func (n *namer) term(t *term) {
 			n.n++
 			t.by, t.number = n.by, n.n
 		}
-		n.print(2, uint64(t.number), pack(t.user, t.edit, t.open))
+		n.print(2, uint64(t.number), pack(t.user, t.edit, t.open), t.low)
 	}
 }
 
