@@ -36,9 +36,10 @@ func cProgram(t *testing.T, name string, linkage ...string) string {
 	return path
 }
 
-// cName tells a program of testdata/c from those of Go, and by its linkage.
+// cName returns the path of a program of testdata/c among those that are built: a folder
+// tells it from those of Go, another by its linkage.
 func cName(name string, linkage []string) string {
-	return strings.Join(append([]string{name + ".c"}, linkage...), " ")
+	return filepath.Join("c", strings.Join(linkage, " "), name)
 }
 
 // TestC runs static glibc programs as init: signals and stress on more entry paths,
