@@ -115,6 +115,7 @@ func TestClaims(t *testing.T) {
 	const cet = "linux-6.12+cet=user"
 	toFirst := asm.CALL(stubs.FuncName("filled_first", "linux-6.12"))
 	ofRSI := asm.Fields[layout.Thread[asm.Mem]](asm.RSI)
+	ofR13 := asm.Fields[layout.Thread[asm.Mem]](asm.R13)
 	specCtrl := func(mask int) asm.Block {
 		return asm.Block{
 			asm.MOVL(x86.MSR_IA32_SPEC_CTRL, asm.RCX), asm.MOVQ(gs.SpecCtrl, asm.RDX), asm.ANDQ(mask, asm.RDX),
@@ -260,6 +261,8 @@ func TestClaims(t *testing.T) {
 		{"a tracer that is not told of a call's end by 3.19", "linux-3.19", broken.Edit("int_ret_from_sys_call", asm.CALL("syscall_trace_leave")), Refuted, "a tracer was told of the call's end"},
 		{"a tracer that is not told of a call's end by FRED", "linux-6.18+fred", broken.Edit("syscall_exit_to_user_mode_prepare", asm.CALL("syscall_trace_leave")), Refuted, "a tracer was told of the call's end"},
 		{"a tracer that is told again and again", "linux-7.0", broken.Edit("do_syscall_64", asm.JMP("syscall_exit_work_done"), asm.JMP("syscall_return")), Refuted, "a tracer is told once of a call's end"},
+		{"a tracer looked for in Thread.Flags where the call ends", "linux-6.12+exitwork=inlined", none, Proved, ""},
+		{"a tracer not looked for in Thread.Flags", "linux-6.12+exitwork=inlined", broken.Edit("do_syscall_64", asm.TESTL(layout.TIFAllWork|layout.TIFEntryWork, ofR13.Flags), asm.TESTL(layout.TIFAllWork, ofR13.Flags)), Refuted, "a tracer was told of the call's end"},
 		{"work not looked for in line", "linux-7.0", broken.Edit("do_syscall_64", asm.JNE("exit_work_loop")), Refuted, "no work is pending"},
 
 		{"a random number that another thread may draw too", "linux-7.2", broken.Edit("do_syscall_64", asm.INCL(gs.PreemptCount)), Refuted, "a word of the per-CPU area that is not the variant's"},

@@ -136,7 +136,7 @@ func (m *machine) tells(st *state, f *function) bool {
 // TIFEntryWork clear there is no tracer that has to be told of the call's end.
 func (m *machine) sawTracer(st *state) {
 	e := &st.expect
-	e.alone = e.alone || e.traced && !m.byFrame() && m.wasWork(st, layout.TIFEntryWork, false)
+	e.alone = e.alone || (e.traced || m.byFrame()) && m.wasWork(st, layout.TIFEntryWork, false)
 }
 
 // mustTell reports whether a tracer may have to be told of the call's end: one that was told
@@ -153,6 +153,7 @@ func (m *machine) told(st *state, f *function) bool {
 	work, bits := st.work, uint64(layout.TIFEntryWork)
 	if m.byFrame() {
 		work, bits = m.s.callWork.value(), layout.SyscallWorkExit
+		m.sawTracer(st) // exitwork=inlined looks at Thread.Flags there
 	}
 	holds := st.expect.told || st.expect.alone || !m.mustTell(st) || bits&^m.at(st).zeros(work) == 0
 	return m.checkThat(st, claimTold, 0, f, holds, predicate{equal, m.ts.and(work, bits), known(0)}, func() (string, string, *origin) {
