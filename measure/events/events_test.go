@@ -245,7 +245,7 @@ func patched(t *testing.T, kernel string, patch func(*testing.T, *text)) string 
 // stub that is wrong there alone, and is found. In make test one for each kind, and
 // a third of the others.
 func TestCatches(t *testing.T) {
-	const nullCall, clac, cli, sti = "null call", "\x0f\x01\xca", "\xfa", "\xfb"
+	const nullCall, clac = "null call", "\x0f\x01\xca"
 	ordinary := func(entry string) func(*testing.T, *text) {
 		return func(t *testing.T, x *text) { x.ordinary(t, entry) }
 	}
@@ -307,15 +307,9 @@ func TestCatches(t *testing.T) {
 		{"a word below RSP before a signal", "signal", kindInterrupt, nil, loseUserSP(stubs.Entry, R11, NOP(), NOP()), "signal: the round after an event begins differently"},
 		{
 			"a thread's first return with interrupts on", "thread's first return", kindInterrupt,
-			func(t *testing.T, x *text) { x.replace(t, "retint_user", cli, sti) }, nil, "thread's first return: interrupt at",
+			slowExitWithIRQs, nil, "thread's first return: interrupt at",
 		},
-		{
-			"rt_sigreturn's exit with interrupts on", "rt_sigreturn", kindInterrupt,
-			func(t *testing.T, x *text) {
-				x.nops(t, "int_ret_from_sys_call.linux-3.19", cli)
-				x.replace(t, "int_ret_from_sys_call.linux-3.19", cli+"\x0f\x01\xf8", "\x90\x0f\x01\xf8") // with SWAPGS
-			}, nil, "rt_sigreturn: interrupt at",
-		},
+		{"rt_sigreturn's exit with interrupts on", "rt_sigreturn", kindInterrupt, slowExitWithIRQs, nil, "rt_sigreturn: interrupt at"},
 		{
 			"rt_sigreturn's work tested with interrupts on", "rt_sigreturn", kindWork,
 			func(t *testing.T, x *text) { x.nops(t, "int_ret_from_sys_call.linux-3.19", cli) }, nil, "what it asked for is not done in ring 3",
@@ -360,6 +354,15 @@ func TestCatches(t *testing.T) {
 			}
 		})
 	}
+}
+
+const cli, sti = "\xfa", "\xfb"
+
+// slowExitWithIRQs turns interrupts on in 3.19's slow exit.
+func slowExitWithIRQs(t *testing.T, x *text) {
+	const function, cliSWAPGS = "int_ret_from_sys_call.linux-3.19", cli + "\x0f\x01\xf8"
+	x.replace(t, function, cli, sti)
+	x.replace(t, function, cliSWAPGS, "\x90"+cliSWAPGS[1:])
 }
 
 // edited returns a variant with other instructions in the place of one.
