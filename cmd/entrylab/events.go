@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -46,6 +47,7 @@ func (e *env) verifyEvents(ctx context.Context, o *verifyOptions, list []stubs.V
 	defer p.done()
 	results := make([]*events.Result, len(list))
 	skipped := make([]*events.Skipped, len(list))
+	var inBochs []string
 	var shared events.Shared
 	g, group := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.NumCPU())
@@ -71,6 +73,7 @@ func (e *env) verifyEvents(ctx context.Context, o *verifyOptions, list []stubs.V
 					continue
 				}
 			}
+			inBochs = append(inBochs, n.Name)
 			if m.CPU == vm.DefaultCPU {
 				m.CPU = vm.BochsFeaturesCPU
 				if needs&layout.FeatureFRED != 0 {
@@ -126,6 +129,9 @@ func (e *env) verifyEvents(ctx context.Context, o *verifyOptions, list []stubs.V
 			d.Add(table.Line("FAIL: %s: %s", r.Variant, what))
 			status = exitFail
 		}
+	}
+	if len(inBochs) > 0 {
+		d.Add(table.Line("in Bochs, as QEMU's CPU lacks what they need: %s", strings.Join(inBochs, ", ")))
 	}
 	for i, s := range skipped {
 		if s != nil {
