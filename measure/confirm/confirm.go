@@ -29,6 +29,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"iter"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -84,8 +85,8 @@ const (
 // notInQEMU are the features that QEMU's TCG has not, and a variant's path needs.
 const notInQEMU = layout.FeaturePCID | layout.FeatureIBRS | layout.FeatureBHICtrl | layout.FeatureCETSS
 
-// Variant proves a variant and confirms the proof. Of more than so many paths it runs
-// no more, evenly spread; 0 is all of them.
+// Variant proves a variant and confirms the proof. Of more than so many paths it runs as many,
+// evenly spread, and more until one has come back to ring 3; 0 is all of them.
 func Variant(ctx context.Context, n stubs.Variant, paths int) (*Report, error) {
 	list := []stubs.Variant{n}
 	notQEMU := missing(n, notInQEMU)
@@ -197,7 +198,10 @@ func (r *Report) use(ctx context.Context, machine string, t *prove.Trials, m pro
 	if runs < fewPaths {
 		runs *= fewPaths
 	}
-	for i := 0; i < runs && ctx.Err() == nil; i += every {
+	for i := range spread(runs, every) {
+		if ctx.Err() != nil || run.Paths >= (runs+every-1)/every && (run.Exits > 0 || machine == onThis) { // that CPU is in ring 3
+			break
+		}
 		trial, err := t.Run(i%t.Len(), m, rng)
 		if err != nil {
 			return err
@@ -218,6 +222,19 @@ func (r *Report) use(ctx context.Context, machine string, t *prove.Trials, m pro
 	}
 	r.Runs = append(r.Runs, run)
 	return ctx.Err()
+}
+
+// spread yields the numbers below n: each every-th, those behind them, and so on.
+func spread(n, every int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for first := range every {
+			for i := first; i < n; i += every {
+				if !yield(i) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // Lines tells of it, a line for each thing.
