@@ -91,13 +91,13 @@ func (e *env) diffCommand() *cli.Command {
 	return e.command(&cli.Command{
 		Name:      "diff",
 		Usage:     "print two variants, or what two kernels run in a call, side by side",
-		ArgsUsage: "VARIANT VARIANT | -executed A B [CALL [ARG...] | OPERATION]",
+		ArgsUsage: "A B | -executed A B [CALL [ARG...] | OPERATION]",
 		Metadata:  completes(variants),
-		Description: `Without -executed, the listings of two variants are compared. With it, the
-subjects A and B run a call or an operation, as trace has it, and what they ran
-is compared: where code and data lie and which registers are used may differ.
-Subjects, calls and operations are those of trace, and so are the flags but
--format. Up to some 8000 instructions are compared.
+		Description: `Without -executed, the listings of the variants A and B are compared. With it,
+the subjects A and B run a call or an operation, as trace has it, and what they
+ran is compared: where code and data lie and which registers are used may
+differ. Subjects, calls and operations are those of trace, and so are the flags
+but -format. Up to some 8000 instructions are compared.
 
 Examples:
 

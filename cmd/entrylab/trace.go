@@ -57,10 +57,10 @@ QEMU runs the call one instruction at a time, from SYSCALL up to the instruction
 behind it. No interrupt arrives meanwhile, so a call that waits cannot be
 followed. Of an operation, which may wait, QEMU logs the instructions of one
 round. Those of ring 3 are told by their number, and are not in the sums; a
-SYSCALL is. What is printed is the code as it was in memory: alternatives, static
-branches and call sites are patched. Functions have the names of a vmlinux's
-symbols, with those that are inlined if it has DWARF, and otherwise those of
-/proc/kallsyms.
+SYSCALL is. What is printed is the code as it was in memory: alternatives,
+static branches and call sites are patched. Functions have the names of a
+vmlinux's symbols, with those that are inlined if it has DWARF, and otherwise
+those of /proc/kallsyms.
 
 Examples:
 
