@@ -1,6 +1,7 @@
 package table
 
 import (
+	"cmp"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -209,17 +210,19 @@ func (d *Document) json(w io.Writer) error {
 	return enc.Encode(object)
 }
 
-// objects returns the rows as JSON has them, each cell by its column's head.
+// objects returns the rows as JSON has them, each cell by its column's head; what stands in
+// the column without one is the row's name.
 func (t *Table) objects() []map[string]any {
 	list := []map[string]any{}
 	for _, r := range t.Rows {
 		o := map[string]any{}
 		for i, c := range r.Cells {
+			head := cmp.Or(t.Head[i], "name")
 			switch {
 			case c.Value != nil:
-				o[t.Head[i]] = c.Value
+				o[head] = c.Value
 			case c.Text != "":
-				o[t.Head[i]] = c.Text
+				o[head] = c.Text
 			}
 		}
 		list = append(list, o)

@@ -112,9 +112,9 @@ func (t *Table) Add(values ...any) {
 	t.Rows = append(t.Rows, r)
 }
 
-// Of returns a table of texts, whose first row is its head.
+// Of returns a table of texts, whose first row is its head and gives it its name.
 func Of(rows [][]string) Block {
-	t := &Table{Head: rows[0]}
+	t := &Table{Name: rows[0][0], Head: rows[0]}
 	for _, texts := range rows[1:] {
 		var r Row
 		for _, text := range texts {
