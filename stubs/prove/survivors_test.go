@@ -295,8 +295,8 @@ var survivorsOfAssembly = []survivor{
 		"interrupts are off, and the first is not relative to GS"),
 
 	// The fast path of 3.19.
-	survives("entry_SYSCALL_64", one("BTL", 0, asm.RDX), "deleted|bit [1-4] of the constant|"+changesPlaces,
-		"JAE is always taken then, as ANDL has cleared CF and RDX has no such bit: the slow exit lets the other thread run as well"),
+	survives("entry_SYSCALL_64", one("BTL", 0, asm.RDX), "deleted|bit [1-4] of the constant|register is RSP|"+changesPlaces,
+		"JAE is always taken then, as ANDL has cleared CF, and neither RDX nor RSP has such a bit: the slow exit lets the other thread run as well"),
 	survives("entry_SYSCALL_64", one("JNE", "sysret_careful"), "bit 2 of the displacement",
 		"it lands behind the BTL, with CF clear: the slow exit lets the other thread run as well"),
 	survives("entry_SYSCALL_64", one("JNE", "sysret_careful"), "bit 1 of the displacement",
@@ -322,6 +322,10 @@ var survivorsOfAssembly = []survivor{
 		"it lands in the last two bytes of BTL, which are LOOP to the next instruction, and CF is clear still; RCX is not needed"),
 
 	// Wrappers.
+	survives("stub_iopl", one("MOVQ", anything, inFrame(asm.RSP, inRegs.SS, inRegs.CS, inRegs.CX)), ".*",
+		"of what the wrapper fills sys_iopl takes the flags alone"),
+	survives("stub_iopl", one("MOVQ", asm.R11, perCPU.RSPScratch), ".*",
+		"sys_iopl leaves the user's RSP as it is, and so what the wrapper took it from"),
 	survives("stub_set_frame", one("MOVQ", atFrame(inRegs.R15, inRegs.R14, inRegs.R13, inRegs.R12, inRegs.BP), gpr), anyResult+"|the width is a byte",
 		"at set_frame_via_iret no slot of these has changed, so that they hold the user's words still; the register that is loaded instead is loaded again behind it"),
 	survives("stub_set_frame.linux-4.0|stub_set_frame.linux-4.1|stub_set_frame.linux-4.2", one("MOVL", 0xcf7bf, asm.RCX), "bit ([0-9]|1[0-9]|20) of the constant",
