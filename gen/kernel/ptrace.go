@@ -282,7 +282,8 @@ func putReg() Func {
 		`put_reg sets the register at the offset R13 of struct user to RSI, in the stopped thread
 RBP with the frame R15. Returns 0, or -EIO for what would lead out of ring 3: a selector
 with another RPL, or a base above user memory. Of the flags it sets those that a program may
-set for itself (Linux 3.19 arch/x86/kernel/ptrace.c, putreg, set_segment_reg, set_flags).`,
+set for itself, NT too (Linux 3.19 arch/x86/kernel/ptrace.c, putreg, set_segment_reg,
+set_flags).`,
 		CMPQ(addr, slot.PtRegs.CS.Off),
 		IF(NE, CMPQ(addr, slot.PtRegs.SS.Off)),
 		IF(E,
@@ -295,9 +296,9 @@ set for itself (Linux 3.19 arch/x86/kernel/ptrace.c, putreg, set_segment_reg, se
 		),
 		CMPQ(addr, slot.PtRegs.Flags.Off),
 		IF(E,
-			ANDL(x86.UserFlags, RSI),
+			ANDL(x86.TracedFlags, RSI),
 			MOVQ(ptRegs(frame).Flags, RAX),
-			ANDL(^x86.UserFlags, RAX),
+			ANDL(^x86.TracedFlags, RAX),
 			ORQ(RAX, RSI),
 		),
 		CMPQ(addr, regsSize),

@@ -58,6 +58,9 @@ const (
 	// arch/x86/kernel/signal.c, FIX_EFLAGS).
 	UserFlags = X86_EFLAGS_AC | X86_EFLAGS_OF | X86_EFLAGS_DF | X86_EFLAGS_TF | X86_EFLAGS_SF | X86_EFLAGS_ZF |
 		X86_EFLAGS_AF | X86_EFLAGS_PF | X86_EFLAGS_CF | X86_EFLAGS_RF
+	// TracedFlags are those that a tracer may set (Linux 3.19 arch/x86/kernel/ptrace.c,
+	// FLAG_MASK).
+	TracedFlags = UserFlags | X86_EFLAGS_NT
 )
 
 // MSRs (SDM volume 4).
