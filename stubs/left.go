@@ -16,7 +16,7 @@ const (
 	leftUndone = "that the fix-up of a full-frame call undoes what a tracer has changed where the call began: here it stays, but for R11"
 	leftESPFix = "the stack for a 16-bit SS: it is tested for, and the kernel here has no LDT"
 	leftSwitch = "the release's context switch: here it pushes six registers and goes on where Thread.IP says, by an indirect jump, as one kernel has threads of all variants and each goes on where its own has left it; 3.19 to 4.8 push RBP, call __switch_to and test TIF_FORK, from 4.9 on __switch_to_asm ends in a direct jump"
-	leftIOPL   = "iopl by the TSS's bitmap of ports, as since 5.5: here it sets IOPL, which allows CLI and STI, too"
+	leftIOPL   = "iopl by the TSS's bitmap of ports, as since 5.5: here it sets IOPL, which allows CLI and STI, too, and is refused with FRED"
 	leftForked = "a new thread's first return: here it is the kernel's, by IRETQ after the work, as in Linux from 4.6 on"
 
 	leftForkedSlow = "what ret_from_fork does before it returns: schedule_tail, and what is for the kernel's own threads"

@@ -227,9 +227,15 @@ func sysIopl() Func {
 	return FUNC("sys_iopl",
 		`sys_iopl(level EDI) lets ring 3 use ports, CLI and STI from level 3 on: it changes the
 flags slot of the frame, as Linux did up to 5.4. Every user here is root, so a level is
-never refused for being higher than the one before.`,
+never refused for being higher than the one before. With FRED all but 0 are (-EPERM), as
+ERETU takes no frame with IOPL (Flexible Return and Event Delivery, ERETU).`,
 		CMPL(level, 3),
 		IF(A, fail(EINVAL)),
+		TESTL(layout.FREDPad, gs.TopOfStack),
+		IF(NE,
+			TESTL(level, level),
+			IF(NE, fail(EPERM)),
+		),
 		SHLL(bits.TrailingZeros(x86.X86_EFLAGS_IOPL), level),
 		MOVQ(gs.TopOfStack, frame),
 		SUBQ(regsSize, frame),
