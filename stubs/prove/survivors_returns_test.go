@@ -9,6 +9,9 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
+// rbpDead is why clear_bhb_loop may change RBP.
+const rbpDead = "nobody reads RBP, nor a register that the entry has cleared, before it is loaded from the frame"
+
 // survivorsOfReturns are those of bhb, untrain, returns and ibpbexit.
 var survivorsOfReturns = []survivor{
 	survives("entry_SYSCALL_64", one("CALL", toOneOf("entry_untrain_ret", "clear_bhb_loop", inAlias)), runTwice, "the second time it does the same"),
@@ -23,6 +26,8 @@ var survivorsOfReturns = []survivor{
 	// The loop of bhb, for which more branches are as good.
 	survives("clear_bhb_loop", one("PUSHQ", asm.RBP), register, "the other register is 0, as RBP is, which the entry has cleared"),
 	survives("clear_bhb_loop", one("MOVQ", asm.RSP, asm.RBP), ".*", "nobody looks for a frame"),
+	survivesBefore("clear_bhb_loop", one("PUSHQ", asm.RBP), one("MOVQ", asm.RSP, asm.RBP), rbpDead),
+	survives("clear_bhb_inner", one("POPQ", asm.RBP), "register is R[ABCD]X", rbpDead),
 	survives("clear_bhb_loop", one("MOVL", 5, asm.RCX), "bit [13-9] of the constant", "there are more turns"),
 	survives("clear_bhb_inner", one("MOVL", 5, asm.RAX), "bit ([13-9]|1[01]) of the constant", "there are more turns"),
 	survives("clear_bhb_inner", one("JMP", "clear_bhb_next"), "bit 0 of the displacement|"+changesPlaces, "it lands at the NOP, or behind it as before"),

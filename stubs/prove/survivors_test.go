@@ -158,6 +158,13 @@ func anything(any) bool { return true }
 // gpr reports whether an operand is a general register.
 func gpr(operand any) bool { r, ok := operand.(asm.Reg); return ok && r <= asm.R15 }
 
+// anImmediate reports whether an operand is neither a register nor memory.
+func anImmediate(operand any) bool {
+	_, memory := operand.(asm.Mem)
+	_, register := operand.(asm.Reg)
+	return !memory && !register
+}
+
 // regOf matches one of some registers.
 func regOf(list ...asm.Reg) func(any) bool {
 	return func(operand any) bool { r, ok := operand.(asm.Reg); return ok && slices.Contains(list, r) }
@@ -322,8 +329,8 @@ var survivorsOfAssembly = []survivor{
 		"it lands in the last two bytes of BTL, which are LOOP to the next instruction, and CF is clear still; RCX is not needed"),
 
 	// Wrappers.
-	survives("stub_iopl", one("MOVQ", anything, inFrame(asm.RSP, inRegs.SS, inRegs.CS, inRegs.CX)), ".*",
-		"of what the wrapper fills sys_iopl takes the flags alone"),
+	survives("stub_iopl", one("MOVQ", anImmediate, onStack), ".*",
+		"these are SS, CS and RCX: of what the wrapper fills sys_iopl takes the flags alone"),
 	survives("stub_iopl", one("MOVQ", asm.R11, perCPU.RSPScratch), ".*",
 		"sys_iopl leaves the user's RSP as it is, and so what the wrapper took it from"),
 	survives("stub_set_frame", one("MOVQ", atFrame(inRegs.R15, inRegs.R14, inRegs.R13, inRegs.R12, inRegs.BP), gpr), anyResult+"|the width is a byte",
@@ -353,7 +360,7 @@ var survivorsOfAssembly = []survivor{
 		"always true behind TESTL: the slow exit finds no work and ends by SYSRETQ too"),
 	survives("entry_SYSCALL_64.linux-4.0|entry_SYSCALL_64.linux-4.1|entry_SYSCALL_64.linux-4.2", one("JNE|JMP", to("int_ret_from_sys_call_irqs_off")), "bit 0 of the displacement",
 		"it lands at the CLI before it"),
-	survives("entry_SYSCALL_64.freebsd", one("TESTL", layout.TIFAllWork, anything), "bit 8 of the constant",
+	survives("entry_SYSCALL_64.freebsd|entry_SYSCALL_64.linux-4.6", one("TESTL", layout.TIFAllWork, anything), "bit 8 of the constant",
 		"that is TIFEntryWork: the slow path takes such a call too"),
 	survives("entry_SYSCALL_64.linux-4.0|entry_SYSCALL_64.linux-4.1|entry_SYSCALL_64.linux-4.2", one("TESTL", layout.TIFAllWork, anything), "bit ([3-9]|[12].|3[01]) of the constant",
 		"the slow exit finds no work and ends by SYSRETQ too"),
