@@ -9,12 +9,12 @@
 //
 // Without a word it verifies and measures, for all variants; -operation names the only
 // operation that measure counts. sample measures where ticks are cycles; trace makes one
-// call under each variant, that of -call, or without it a round of -operation, or getppid, for a
-// debugger to follow; events
-// enters the kernel in all of wire.EventWays, for a debugger that waits there; breakpoints
-// causes events by the debug registers; readings asks the readers of the user's RSP. The
-// words come from the kernel's command line (wire.Command). The exit status is 0, 1 after
-// a FAIL, or 2 after an ERROR, which means that the harness could not do its job. The
+// call under each variant for a debugger to follow: that of -call, or without it a round of
+// -operation, or getppid. events enters the kernel in all of wire.EventWays, for a debugger
+// that waits there; breakpoints causes events by the debug registers; readings asks the
+// readers of the user's RSP.
+// The words come from the kernel's command line (wire.Command). The exit status is 0, 1
+// after a FAIL, or 2 after an ERROR, which means that the harness could not do its job. The
 // first process of a Linux kernel must not exit: there it restarts the machine.
 package main
 

@@ -73,7 +73,9 @@ func TestReboots(t *testing.T) {
 		t.Fatalf("compare: %v\n%s", err, out)
 	}
 	t.Logf("%s", out)
-	checkRunning(t, out)
+	for _, fault := range runningFaults(t, out) {
+		t.Error(fault)
+	}
 }
 
 // rebooted boots a kernel, and returns the file with what was sampled on it.
@@ -100,9 +102,9 @@ func rebooted(t *testing.T, kernel, initrd string) []byte {
 	return []byte(strings.Join(lines, ""))
 }
 
-// checkRunning checks the comparison of kernels that took turns: each operation has a floor,
-// and no difference below it.
-func checkRunning(t *testing.T, out []byte) {
+// runningFaults returns what is wrong with the comparison of kernels that took turns: each
+// operation has a floor, and no difference below it.
+func runningFaults(t *testing.T, out []byte) (faults []string) {
 	t.Helper()
 	var d struct {
 		Lines   []string
@@ -113,19 +115,42 @@ func checkRunning(t *testing.T, out []byte) {
 	}
 	for _, want := range []string{", 4 boots in the order A B B A, 32 processes", "MEANINGLESS as cycles: "} {
 		if !slices.ContainsFunc(d.Lines, func(line string) bool { return strings.Contains(line, want) }) {
-			t.Errorf("no %q in %q", want, d.Lines)
+			faults = append(faults, fmt.Sprintf("no %q in %q", want, d.Lines))
 		}
 	}
 	if len(d.Running) < 2 {
-		t.Fatalf("%d operations are compared", len(d.Running))
+		faults = append(faults, fmt.Sprintf("%d operations are compared", len(d.Running)))
 	}
 	for _, row := range d.Running {
 		floor, ok := row["noise floor"].(float64)
 		if !ok || floor <= 0 {
-			t.Errorf("no noise floor: %v", row)
+			faults = append(faults, fmt.Sprintf("no noise floor: %v", row))
 		}
 		if difference, ok := row["B - A"].(float64); ok && math.Abs(difference) <= floor {
-			t.Errorf("a difference below the floor is a figure: %v", row)
+			faults = append(faults, fmt.Sprintf("a difference below the floor is a figure: %v", row))
+		}
+	}
+	return faults
+}
+
+// TestRunningFaults: each fault of a comparison is seen.
+func TestRunningFaults(t *testing.T) {
+	const (
+		well = `{"lines": ["engine host, on a CPU, 4 boots in the order A B B A, 32 processes", "MEANINGLESS as cycles: an emulator's clock"],
+			"running": [{"name": "null call", "B - A": 8.1, "noise floor": 1.5}, {"name": "unknown call", "B - A": "none seen", "noise floor": 1.2}]}`
+		second = `, {"name": "unknown call", "B - A": "none seen", "noise floor": 1.2}`
+	)
+	for _, row := range []struct{ name, old, new, want string }{
+		{"well", "", "", ""},
+		{"another order", "A B B A", "A B A B", "no "},
+		{"an emulator's cycles pass for cycles", "MEANINGLESS", "cycles", "no "},
+		{"one operation", second, "", "1 operations are compared"},
+		{"no floor", `, "noise floor": 1.2`, "", "no noise floor"},
+		{"a difference below the floor", "8.1", "-1.4", "a difference below the floor"},
+	} {
+		faults := runningFaults(t, []byte(strings.Replace(well, row.old, row.new, 1)))
+		if got := strings.Join(faults, "\n"); (len(faults) == 0) != (row.want == "") || !strings.HasPrefix(got, row.want) {
+			t.Errorf("%s: %q, want %q", row.name, faults, row.want)
 		}
 	}
 }

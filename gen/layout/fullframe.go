@@ -1,10 +1,9 @@
 package layout
 
 // FullFrameCall is a system call whose handler needs full pt_regs, or the flags slot of
-// them. For a variant that
-// does not build them at every call, the call table holds a wrapper that completes
-// them. The kernel, the variants, the prover and the contract of .S files take these
-// calls from FullFrameCalls alone.
+// them. For a variant that does not build them at every call, the call table holds a
+// wrapper that completes them. The kernel, the variants, the prover and the contract of .S
+// files take these calls from FullFrameCalls alone.
 type FullFrameCall struct {
 	// Name without prefix: sys_Name is the handler, stub_Name the wrapper.
 	Name string

@@ -15,9 +15,9 @@ type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, errors.New("read on") }
 
-// TestSymbolsOf: an address is in the last function that begins up to it, in a module too, and
-// a function is told with the last of its addresses;
-// behind the kernel's last symbol that matters, nothing is read.
+// TestSymbolsOf: an address is in the last function that begins up to it, in a module too,
+// and a function is told with the last of its addresses; behind the kernel's last symbol
+// that matters, nothing is read.
 func TestSymbolsOf(t *testing.T) {
 	const own = `0000000000000000 A fixed_percpu_data
 0000000000001000 A cpu_debug_store

@@ -173,10 +173,10 @@ func printSymbols(p *lines.Printer, asked []uint64) error {
 	return nil
 }
 
-// symbolsOf returns the functions that addresses are in, each with the last of these. The lines are those of
-// /proc/kallsyms. The kernel's own come first, and ascend, as it searches them by halves;
-// so behind the highest address nothing more is read, which is most of the list: an
-// emulator takes as long to print that as to boot a small kernel.
+// symbolsOf returns the functions that addresses are in, each with the last of these. The
+// lines are those of /proc/kallsyms. The kernel's own ascend, as it searches them by halves,
+// and come first: behind the highest address nothing more is read, which is most of the
+// list. An emulator takes as long to print that as to boot a small kernel.
 func symbolsOf(r io.Reader, asked []uint64) ([]wire.Symbol, error) {
 	// Of the symbols up to an address that no other address lies between, the last
 	// is the one, unless none is there: then it is that of the address before.

@@ -15,9 +15,9 @@
 //
 // What the kernel does on a path, and what other threads and interrupts write, is put
 // into the machine where the proof has it. At each stop the registers, with the XMM
-// registers, MXCSR, the x87 state, the selectors and the MSRs of the path, RFLAGS, the bases of FS and GS,
-// and the words of the stack, the per-CPU area and the thread are compared with the
-// proof's. The process stops at each instruction, an emulator where the kernel or others do
+// registers, MXCSR, the x87 state, the selectors and the MSRs of the path, RFLAGS, the
+// bases of FS and GS, and the words of the stack, the per-CPU area and the thread are
+// compared with the proof's. The process stops at each instruction, an emulator where the kernel or others do
 // something, at each return to ring 3, and for a witness at each instruction. QEMU does not
 // tell the MSRs that syscall_init writes, but EFER: there SYSCALL and the returns to ring 3
 // show what they are. Nor does it tell which x87 registers are empty.
@@ -198,8 +198,10 @@ func (r *Report) use(ctx context.Context, machine string, t *prove.Trials, m pro
 	if runs < fewPaths {
 		runs *= fewPaths
 	}
+	least := (runs + every - 1) / every
 	for i := range spread(runs, every) {
-		if ctx.Err() != nil || run.Paths >= (runs+every-1)/every && (run.Exits > 0 || machine == onThis) { // that CPU is in ring 3
+		returned := run.Exits > 0 || machine == onThis // which runs paths in ring 3, and returns from none
+		if ctx.Err() != nil || returned && run.Paths >= least {
 			break
 		}
 		trial, err := t.Run(i%t.Len(), m, rng)

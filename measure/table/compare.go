@@ -121,7 +121,7 @@ func (d *Document) exact(c *analysis.Comparison) {
 	}
 	if kernel := slices.IndexFunc(c.Variants, engine.IsLinux); kernel >= 0 {
 		if variant := slices.IndexFunc(c.Variants, func(name string) bool { return !engine.IsLinux(name) }); variant >= 0 {
-			d.Add(Space, Line("%s has the entry and exit of a release, and all else in small: beside Linux the rows entry and exit say what is like it, and diff -executed which instruction.", c.Variants[variant]))
+			d.Add(Space, Line("%s runs on entrylab's own small kernel: beside Linux the rows entry and exit compare like with like, the others do not; diff -executed shows the instructions.", c.Variants[variant]))
 		}
 	}
 	d.vulnerabilities(c)

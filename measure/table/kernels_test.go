@@ -53,7 +53,7 @@ func TestBesideLinux(t *testing.T) {
 		if err := Compared(finished(t, vm.ICount, counted, row.names...), nil, false).Write(&b, "text"); err != nil {
 			t.Fatal(err)
 		}
-		const line = " has the entry and exit of a release, and all else in small"
+		const line = " runs on entrylab's own small kernel"
 		if got := strings.Contains(b.String(), line); got != (row.want != "") || got && !strings.Contains(b.String(), "\n"+row.want+line) {
 			t.Errorf("%v: want the line of %q in\n%s", row.names, row.want, b.String())
 		}
