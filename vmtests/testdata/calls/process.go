@@ -16,6 +16,7 @@ func process() {
 	niceness()
 	membarriers()
 	options()
+	levels()
 	otherThread()
 }
 
@@ -252,6 +253,13 @@ func options() {
 	prctl(38, 1, 0, 0, 0)
 	prctl(39, 0, 0, 0, 0)
 	prctl(12345)
+}
+
+// levels asks for the levels of I/O privilege. What ring 3 may do at them is a check of the guest's.
+func levels() {
+	for _, level := range []int{0, 1, 2, 3, 0, 4, -1, -4, 1 << 31, 1 << 32, 1<<32 + 3, 1<<32 + 4, 0} {
+		try(fmt.Sprintf("iopl %d", level), syscall.SYS_IOPL, uintptr(level))
+	}
 }
 
 // otherThread asks about a thread that is not the process's first.
