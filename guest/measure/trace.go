@@ -54,6 +54,11 @@ func Trace(p *lines.Printer, k *control.Kernel, variants []control.Variant, call
 // in one: a debugger disturbs those who share a CPU.
 const traceTries = 5
 
+// traceWarmUp is how many rounds are made before the one that is followed, each behind a
+// pause as that is. The first forks take pages that nobody had before, and later ones those
+// that the last has given back, which is two instructions less.
+const traceWarmUp = 3
+
 // TraceOperation makes a round of an operation under each variant, between two null calls.
 // A debugger on the host waits for the SYSCALL of both: at the first it begins to log what
 // runs, and at the second it asks for names as in Trace. The calling goroutine must be
@@ -72,11 +77,15 @@ func TraceOperation(p *lines.Printer, k *control.Kernel, variants []control.Vari
 	quieten()
 	for _, v := range variants {
 		c := regs.NewTraced(nullCall)
+		err := all.applies(k, v, alone)
+		for n := 0; n < traceWarmUp && err == nil; n++ {
+			pause(time.Millisecond)
+			_, err = all.round(k, v)
+		}
 		c.Make()
 		// While the debugger has stopped the machine, time has gone on to the next moment at
 		// which somebody wakes; who it is goes back to sleep here.
 		pause(time.Millisecond)
-		err := all.applies(k, v, alone)
 		if err == nil {
 			c.Ticks, err = all.round(k, v)
 		}

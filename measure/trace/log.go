@@ -62,6 +62,7 @@ const (
 	singleStepSince8_1    = "one-insn-per-tb"
 	endOfLog              = "end of the log\n"
 	traceWord, goneBack   = "Trace ", "Stopped execution of TB chain"
+	rewound               = "cpu_io_recompile: rewound execution of TB to "
 	interrupt, vectorWord = "Servicing hardware INT=", ": v="
 )
 
@@ -121,6 +122,10 @@ func (l *execLog) read() (*logged, error) {
 			_, rest, _ := bytes.Cut(line, []byte("["))
 			addr, _, _ := bytes.Cut(rest, []byte("]"))
 			if err := got.drop(string(addr)); err != nil {
+				return nil, err
+			}
+		case bytes.HasPrefix(line, []byte(rewound)): // … ADDRESS: to reach a device it is translated again, and only then runs
+			if err := got.drop(string(bytes.TrimSpace(line[len(rewound):]))); err != nil {
 				return nil, err
 			}
 		case bytes.HasPrefix(line, []byte(interrupt)):

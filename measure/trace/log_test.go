@@ -61,6 +61,8 @@ func TestLog(t *testing.T) {
 		{"an INT", ran(user) + event(0x81, 1, user) + ran(kernel), "[401000 ffffffff81000000] map[1:interrupt 0x81]", ""},
 		{"one that is taken back", ran(user) + ran(kernel) + "Stopped execution of TB chain before 0x7f6734000100 [ffffffff81000000] name\n" + ran(kernel), "[401000 ffffffff81000000] map[]", ""},
 		{"one that was not logged is taken back", ran(user) + "Stopped execution of TB chain before 0x7f6734000100 [ffffffff81000000] name\n", "[401000] map[]", ""},
+		{"one that reaches a device", ran(kernel) + "cpu_io_recompile: rewound execution of TB to ffffffff81000000\n" + ran(kernel) + ran(kernel+4), "[ffffffff81000000 ffffffff81000004] map[]", ""},
+		{"one that reaches a device, without an address", ran(kernel) + "cpu_io_recompile: rewound execution of TB to \n", "", "address"},
 		{"no address", "Trace 0: nonsense\n", "", "Trace 0"},
 		{"no vector", "  1: v=\n", "", "v="},
 	} {
