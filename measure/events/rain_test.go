@@ -13,8 +13,9 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// rain is how many events rain on the variants of TestRain.
-var rain = flag.Int("rain", 5_000, "let so many events arrive while hostile threads make calls")
+// rain is how many events rain on each variant of TestRain: unless told, some 20 seconds of a
+// core in all.
+var rain = flag.Int("rain", 400_000, "let so many events arrive while hostile threads make calls")
 
 // TestRain: events arrive at random places while two threads set their bases, step, get
 // signals and return by frames that no exit takes, and nothing is lost.
