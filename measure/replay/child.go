@@ -170,17 +170,17 @@ func (s *sampler) call(c *cell, stream int) userCall {
 		return ctx
 	}
 	s.arena.set(p.perCPU+uint64(perCPU.Current.Off), p.stack)
-	s.quiet(p.stack)
+	s.clear(p.stack)
 	s.topOfStack(p.stack + layout.ThreadSize)
 	s.words(&j.Streams[stream].Words)
 	return ctx
 }
 
-// quiet clears a thread's flags, so that it asks for no work: its stack may lie where
-// another thread's was.
-func (s *sampler) quiet(t uint64) {
-	for _, word := range []asm.Slot{thread.Flags, thread.SyscallWork, thread.Status, thread.KStackOffset, thread.LastCPU, thread.TaskFlags, thread.UnwindMask} {
-		s.arena.set(t+uint64(word.Off), 0)
+// clear makes a thread that asks for no work and whose stack was never erased: another
+// thread's stack may have been where it lies.
+func (s *sampler) clear(t uint64) {
+	for off := 0; off < asm.SizeOf[task[asm.Mem]](); off += 8 {
+		s.arena.set(t+uint64(off), 0)
 	}
 }
 
@@ -213,10 +213,7 @@ func (s *sampler) startThreads(c *cell, stream int, ctx *userCall) {
 	}
 	for i, base := range p.ring {
 		t := base + shift
-		for off := 0; off < 2*lineSize; off += 8 {
-			a.set(t+uint64(off), 0)
-		}
-		s.quiet(t)
+		s.clear(t)
 		for _, field := range []struct {
 			slot  asm.Slot
 			value uint64

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -55,5 +56,34 @@ func TestEntryPlace(t *testing.T) {
 	}
 	if len(seen) < 20 {
 		t.Errorf("the entries had %d addresses in 20 placements", len(seen))
+	}
+}
+
+// TestThreadsAnew: a thread that lies where others' stacks were has nothing of theirs, such as
+// a word that says how far its stack was erased.
+func TestThreadsAnew(t *testing.T) {
+	r, err := Prepare(Config{Variants: named(t, "linux-6.12", "linux-3.19"), Budget: time.Millisecond, Processes: 1, Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := newArena(len(r.job.Streams)+len(r.job.Rungs)+4, r.job.Probe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &sampler{job: &r.job, arena: a}
+	if s.at, err = a.place(rand.New(rand.NewPCG(1, 1)), s.job); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range s.job.Cells {
+		for i := range a.data {
+			a.data[i] = 0x9f
+		}
+		s.call(&c, 0)
+		self := a.get(s.at.perCPU + uint64(perCPU.Current.Off))
+		for _, word := range []asm.Slot{thread.Flags, thread.LowestStack, thread.FX[0], thread.UnwindMask} {
+			if got := a.get(self + uint64(word.Off)); got != 0 {
+				t.Errorf("%s: %s is %#x", c.Op, word.Name, got)
+			}
+		}
 	}
 }
