@@ -21,6 +21,7 @@ const (
 
 	leftForkedSlow = "what ret_from_fork does before it returns: schedule_tail, and what is for the kernel's own threads"
 	leftC          = "what the compiler makes of do_syscall_64: it is C there, and written for its work here"
+	leftCompiled   = "what a compiler makes of the C part, which is written for its work here: where a preset was held against an image, it is said in which functions that takes more or fewer instructions"
 	leftMeasure    = "the handler: what getppid costs is the kernel's here"
 
 	left40      = "the file of 4.0 itself, which was not found: that interrupts go off before work is looked for and that TF is tested is not confirmed (b3494a4ab20f, 7ea24169097d)"
@@ -56,5 +57,5 @@ func lazily(more ...string) []string {
 
 // modern returns the omissions of the presets of 6.12 and of 7.0.
 func modern(more ...string) []string {
-	return append(more, leftParanoid, leftTracer, leftESPFix, leftSwitch, leftIOPL, leftForked, leftMeasure)
+	return append(more, leftParanoid, leftTracer, leftESPFix, leftSwitch, leftIOPL, leftForked, leftCompiled, leftMeasure)
 }

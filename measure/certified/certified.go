@@ -27,32 +27,15 @@ type Certificate struct {
 	CPU     string `json:"cpu"`
 	Machine string `json:"machine"`
 	// NullCall is how many instructions the image runs in a null call.
-	NullCall int     `json:"null_call"`
-	Stages   []Stage `json:"stages"`
-}
-
-// Stage is a stage of the image's null call (trace.Stage): Of is how many instructions
-// it has, Same how many of these the preset has (trace.Agreement).
-type Stage struct {
-	Name string `json:"name"`
-	Of   int    `json:"of"`
-	Same int    `json:"same"`
-}
-
-// stagesOf returns the stages of an agreement.
-func stagesOf(list []trace.Agreement) []Stage {
-	stages := make([]Stage, len(list))
-	for i, a := range list {
-		stages[i] = Stage{a.Stage.String(), a.Of, a.Same}
-	}
-	return stages
+	NullCall int               `json:"null_call"`
+	Stages   []trace.Agreement `json:"stages"`
 }
 
 // String returns the certificate in a line.
 func (c Certificate) String() string {
 	var words []string
 	for _, s := range c.Stages {
-		words = append(words, fmt.Sprintf("%s %d of %d", s.Name, s.Same, s.Of))
+		words = append(words, s.String())
 	}
 	on := c.Release
 	if c.Words != "" {

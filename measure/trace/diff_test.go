@@ -85,9 +85,9 @@ func TestAgree(t *testing.T) {
 		rcx  string // where the preset has RCX instead of RAX
 		want string
 	}{
-		"the same":                       {"", "[assembly entry 3 of 4 C entry 2 of 2 exit work 1 of 2 assembly exit 1 of 2]"},
-		"another register in assembly":   {"entry_SYSCALL_64.v", "[assembly entry 2 of 4 C entry 2 of 2 exit work 1 of 2 assembly exit 0 of 2]"},
-		"another register in the C code": {"do_syscall_64.v", "[assembly entry 3 of 4 C entry 2 of 2 exit work 1 of 2 assembly exit 1 of 2]"},
+		"the same":                       {"", "[assembly entry 3 of 4 (3 here) C entry 2 of 2 exit work 1 of 2 (1 here, do_syscall_64 -1) assembly exit 1 of 2 (1 here)]"},
+		"another register in assembly":   {"entry_SYSCALL_64.v", "[assembly entry 2 of 4 (3 here) C entry 2 of 2 exit work 1 of 2 (1 here, do_syscall_64 -1) assembly exit 0 of 2 (1 here)]"},
+		"another register in the C code": {"do_syscall_64.v", "[assembly entry 3 of 4 (3 here) C entry 2 of 2 exit work 1 of 2 (1 here, do_syscall_64 -1) assembly exit 1 of 2 (1 here)]"},
 	} {
 		p := Path{Steps: slices.Clone(preset.Steps)}
 		for i, s := range p.Steps {

@@ -30,6 +30,19 @@ var stageNames = [stages]string{"assembly entry", "C entry", "dispatch", "handle
 
 func (s Stage) String() string { return stageNames[s] }
 
+// MarshalText returns the stage's name.
+func (s Stage) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads a stage's name.
+func (s *Stage) UnmarshalText(text []byte) error {
+	i := slices.Index(stageNames[:], string(text))
+	if i < 0 {
+		return fmt.Errorf("no stage %q", text)
+	}
+	*s = Stage(i)
+	return nil
+}
+
 // ErrNoHandler means that a path reaches no handler, or that its functions have no names.
 var ErrNoHandler = errors.New("no function that is run is a system call's handler")
 

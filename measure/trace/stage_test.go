@@ -132,3 +132,21 @@ func TestStages(t *testing.T) {
 		t.Errorf("a machine that ends early: error is %v", err)
 	}
 }
+
+// TestStageText: a stage is read as it is written, and no other word is one.
+func TestStageText(t *testing.T) {
+	for s := range stages {
+		var got Stage
+		text, err := s.MarshalText()
+		if err == nil {
+			err = got.UnmarshalText(text)
+		}
+		if err != nil || got != s {
+			t.Errorf("%v is read as %v, %v", s, got, err)
+		}
+	}
+	var s Stage
+	if err := s.UnmarshalText([]byte("assembly")); err == nil {
+		t.Errorf("a word that is no stage is %v", s)
+	}
+}
