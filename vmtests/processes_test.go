@@ -118,6 +118,31 @@ func TestZombies(t *testing.T) {
 	reportParts(t, res, console)
 }
 
+// TestCostsOfMany counts what calls about one dead child cost beside 10 others and beside
+// 10,000: the same, unless all processes are in one bucket.
+func TestCostsOfMany(t *testing.T) {
+	t.Parallel()
+	c := boot.Config{Variants: []stubs.Variant{linux319(t)}, Init: cProgram(t, "processes"), Args: []string{"costs", "10000"}, VM: machine(t, vm.ICount)}
+	c.VM.MemoryMiB = 128
+	res, console := bootInit(t, c)
+	reportParts(t, res, console)
+	t.Run("one bucket", func(t *testing.T) {
+		c.Args = []string{"costs", "200"}
+		m, err := boot.Prepare(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Kernel = patched(t, m.Kernel, "process_make", "25ff0f0000", "2500000000")         // ANDL ProcessBuckets-1, RAX; ANDL 0
+		m.Kernel = patched(t, m.Kernel, "find_process", "4181e1ff0f0000", "4181e100000000") // ANDL ProcessBuckets-1, R9; ANDL 0
+		res, console := bootMachine(t, m)
+		for _, call := range []string{"kill", "getpgid", "wait4"} {
+			if !strings.Contains(console, ": "+call+": ") || !strings.Contains(console, "FAILED costs: ") {
+				t.Errorf("%s: not caught: %v\n%s", call, res.Outcome, console)
+			}
+		}
+	})
+}
+
 // TestExecs runs a Go program that starts itself by os/exec; with -programs on Linux, too.
 func TestExecs(t *testing.T) {
 	t.Parallel()
@@ -250,7 +275,7 @@ func TestProcessesCatches(t *testing.T) {
 		},
 		{
 			name: "a parent waits for ever", function: "wake_waiter",
-			old: "7410", new: "eb10", // JE behind CMPQ Thread.ChildWait, 0; JMP
+			old: "740a", new: "eb0a", // JE behind CMPQ Thread.ChildWait, 0; JMP
 			part: "",
 		},
 	} {

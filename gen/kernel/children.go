@@ -178,8 +178,16 @@ func sysWaitid() Func {
 	).Saving(RBX, R12, R13, R14).Takes(RDI, RSI, RDX, RCX, R8).Returns(RAX)
 }
 
+// Where wait_child looks: at the children, then, if the caller traces any, at all
+// processes; or at the one with the PID.
+const (
+	fromChildren = 0
+	fromAll      = 1
+	fromPID      = 2
+)
+
 func waitChild() Func {
-	child, pid, options, found, own, all := RBX, R12, R13, R14, R15, RBP
+	child, pid, options, found, own, from := RBX, R12, R13, R14, R15, RBP
 	c := process(child)
 	return FUNC("wait_child",
 		`wait_child waits for the end of a child by the options ESI: of the one with PID EDI;
@@ -197,34 +205,44 @@ the caller traces has stopped. Returns the zombie, or the stopped process, which
 		LOOP(
 			CLI(),
 			XORL(found, found), // children that it can be
-			XORL(all, all),
-			MOVQ(process(own).Children, child),
+			XORL(from, from),
+			TESTL(pid, pid),
+			IF(NS,
+				MOVL(fromPID, from),
+				MOVL(pid, RDI),
+				CALL(findProcess),
+				MOVQ(RAX, child),
+			).ELSE(MOVQ(process(own).Children, child)),
 			LOOP(
 				TESTQ(child, child),
-				IF(E, // whom it traces beside them
-					TESTL(all, all),
+				IF(E,
+					CMPL(from, fromChildren),
 					BREAK(NE),
 					CMPQ(process(own).Tracees, 0),
 					BREAK(E),
-					INCL(all),
+					MOVL(fromAll, from),
 					MOVQ(sched.Processes, child),
 				),
-				TESTL(all, all),
+				TESTL(from, from),
 				IF(NE,
-					CMPQ(own, c.Trace.Tracer),
-					JNE("next"),
 					CMPQ(own, c.Parent),
-					JE("next"),
+					IF(E,
+						CMPL(from, fromAll),
+						JE("next"), // it was among the children
+					).ELSE(
+						CMPQ(own, c.Trace.Tracer),
+						JNE("next"),
+					),
 				),
-				CMPL(pid, waitAny),
-				IF(NE,
-					TESTL(pid, pid),
-					IF(S,
+				TESTL(pid, pid),
+				IF(S,
+					CMPL(pid, waitAny),
+					IF(NE,
 						MOVL(pid, RAX),
 						NEGL(RAX),
 						CMPL(RAX, c.Group),
-					).ELSE(CMPL(pid, c.PID)),
-					JNE("next"),
+						JNE("next"),
+					),
 				),
 				TESTL(waitALL, options),
 				IF(E,
@@ -260,8 +278,10 @@ the caller traces has stopped. Returns the zombie, or the stopped process, which
 					),
 				),
 				LABEL("next"),
-				TESTL(all, all),
-				IF(E, MOVQ(c.Sibling, child)).ELSE(MOVQ(c.AllNext, child)),
+				CMPL(from, fromPID),
+				BREAK(E),
+				TESTL(from, from),
+				IF(E, MOVQ(c.Sibling.Next, child)).ELSE(MOVQ(c.All.Next, child)),
 			),
 			TESTL(found, found),
 			IF(E, fail(ECHILD)),

@@ -239,7 +239,12 @@ off.`,
 			MOVQ(0, p.ExecThread),
 		),
 		MOVQ(p.PID, RAX),
-		MOVQ(RAX, self.TID),
+		CMPQ(RAX, self.TID),
+		IF(NE,
+			hlistDel(selfPtr, threadHashed, RCX, RDX),
+			MOVQ(RAX, self.TID),
+			threadHashAdd(selfPtr, RAX, RCX),
+		),
 		returns(0),
 	).Saving(RBX, R12).Takes().Returns(RAX)
 }

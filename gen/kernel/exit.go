@@ -88,18 +88,15 @@ func killOthers() Func {
 	other := RBX
 	return FUNC("kill_others", "kill_others makes the other threads of the current process end. Turns interrupts off.",
 		CLI(),
-		eachThread(other,
-			MOVQ(thread(other).Process, RAX),
-			CMPQ(RAX, gs.Process),
-			IF(E,
-				CMPQ(other, gs.Current),
-				IF(NE,
-					MOVQ(other, RAX),
-					CALL(killForced),
-					MOVQ(other, RDI),
-					MOVQ(-EINTR, RSI),
-					CALL(wakeUp),
-				),
+		MOVQ(gs.Process, RAX),
+		eachPeer(RAX, other,
+			CMPQ(other, gs.Current),
+			IF(NE,
+				MOVQ(other, RAX),
+				CALL(killForced),
+				MOVQ(other, RDI),
+				MOVQ(-EINTR, RSI),
+				CALL(wakeUp),
 			),
 		),
 		RETURN(),
@@ -120,7 +117,6 @@ func threadExit() Func {
 	threadPtr, group := RBX, R12
 	t := thread(threadPtr)
 	p := process(group)
-	other := thread(RAX)
 	// count adds a count of the thread to its process's.
 	count := func(from, to Mem) Block { return Block{MOVQ(from, RAX), ADDQ(RAX, to)} }
 	return FUNC("thread_exit", "thread_exit ends the current thread, and with the last one of its process that; if it is init, the machine.",
@@ -139,16 +135,9 @@ func threadExit() Func {
 			CALL(futexWake),
 		),
 		CLI(),
-		// Take it off the list of all threads.
-		LEAQ(sched.All, RDX),
-		LOOP( // RDX: the word that points to RAX
-			MOVQ(RDX.At(0), RAX),
-			CMPQ(RAX, threadPtr),
-			BREAK(E),
-			LEAQ(other.AllNext, RDX),
-		),
-		MOVQ(t.AllNext, RAX),
-		MOVQ(RAX, RDX.At(0)),
+		hlistDel(threadPtr, threadAll, RAX, RDX),
+		hlistDel(threadPtr, threadPeer, RAX, RDX),
+		hlistDel(threadPtr, threadHashed, RAX, RDX),
 		DECQ(sched.Threads),
 		CALL(cpuAccount),
 		count(t.UTime, p.UTime),
@@ -253,11 +242,9 @@ ancestor that wants orphans (PR_SET_CHILD_SUBREAPER), else to init. IF is 0.`,
 			MOVQ(p.Children, child),
 			TESTQ(child, child),
 			BREAK(E),
-			MOVQ(c.Sibling, RAX),
-			MOVQ(RAX, p.Children),
-			MOVQ(heir.Children, RAX),
-			MOVQ(RAX, c.Sibling),
-			MOVQ(child, heir.Children),
+			hlistDel(child, siblings, RAX, RDX),
+			LEAQ(heir.Children, RDX),
+			hlistAdd(child, siblings, RDX, RAX),
 			MOVQ(heirPtr, c.Parent),
 			MOVQ(sigCHLD, c.ExitSignal),
 			CMPQ(c.Threads, 0),
@@ -349,49 +336,25 @@ func exitCode(status Mem) Block {
 }
 
 func wakeWaiter() Func {
-	threadPtr, group := RBX, R12
-	t := thread(threadPtr)
+	threadPtr := RBX
 	return FUNC("wake_waiter", "wake_waiter wakes the threads of the process RDI that wait for a child's end. IF is 0.",
-		MOVQ(RDI, group),
-		eachThread(threadPtr,
-			CMPQ(t.ChildWait, 0),
+		eachPeer(RDI, threadPtr,
+			CMPQ(thread(threadPtr).ChildWait, 0),
 			IF(NE,
-				CMPQ(group, t.Process),
-				IF(E,
-					MOVQ(threadPtr, RDI),
-					XORL(RSI, RSI),
-					CALL(wakeUp),
-				),
+				MOVQ(threadPtr, RDI),
+				XORL(RSI, RSI),
+				CALL(wakeUp),
 			),
 		),
 		RETURN(),
-	).Saving(RBX, R12).Takes(RDI)
+	).Saving(RBX).Takes(RDI)
 }
 
 func processRelease() Func {
-	p := process(RDI)
-	// unlink takes RDI off the list that begins at the word RDX.
-	unlink := func(next *layout.Process[Mem], link Mem) Block {
-		return Block{
-			LOOP( // RDX: the word that points to RAX
-				MOVQ(RDX.At(0), RAX),
-				CMPQ(RAX, RDI),
-				BREAK(E),
-				LEAQ(link, RDX),
-			),
-		}
-	}
-	next := process(RAX)
 	return FUNC("process_release", "process_release frees the zombie RDI. IF is 0.",
-		MOVQ(p.Parent, RDX),
-		LEAQ(process(RDX).Children, RDX),
-		unlink(next, next.Sibling),
-		MOVQ(p.Sibling, RAX),
-		MOVQ(RAX, RDX.At(0)),
-		LEAQ(sched.Processes, RDX),
-		unlink(next, next.AllNext),
-		MOVQ(p.AllNext, RAX),
-		MOVQ(RAX, RDX.At(0)),
+		hlistDel(RDI, siblings, RAX, RDX),
+		hlistDel(RDI, processAll, RAX, RDX),
+		hlistDel(RDI, processHashed, RAX, RDX),
 		JMP(freePage),
 	).Takes(RDI)
 }

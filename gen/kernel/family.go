@@ -16,10 +16,13 @@ func families() Program {
 			processInit, processLoad, findProcess, findOwner, findMember, findTask,
 		),
 		Data: []Data{
-			initProcess,
+			initProcess, processHash,
 		},
 	}
 }
+
+// processHash finds processes by their PID.
+var processHash = BSS("process_hash", layout.ProcessBuckets*8, 64)
 
 var initProcess = BSS("init_process", layout.PageSize, layout.PageSize)
 
@@ -36,7 +39,7 @@ func processInit() Func {
 		MOVQ(initPID, p.PID),
 		MOVQ(initPID, p.Group),
 		MOVQ(initPID, p.Session),
-		MOVQ(RDX, sched.Processes),
+		processLists(RDX, RAX, RCX),
 		LEAQ(Sym(initFiles), RAX),
 		MOVQ(RAX, p.Files),
 		LEAQ(Sym(cwdRoot), RAX),
@@ -56,6 +59,24 @@ func processInit() Func {
 		MOVQ(gs.Current, RSI),
 		JMP(processLoad),
 	).Takes()
+}
+
+// siblings, processAll and processHashed give the links of the process that r points to:
+// among its parent's children, all processes, and those of one bucket of processHash.
+func siblings(r Reg) *layout.HListNode[Mem]      { return &process(r).Sibling }
+func processAll(r Reg) *layout.HListNode[Mem]    { return &process(r).All }
+func processHashed(r Reg) *layout.HListNode[Mem] { return &process(r).Hash }
+
+// processLists puts the process p on the list of all processes and on that of its PID.
+// Clobbers tmp and tmp2.
+func processLists(p, tmp, tmp2 Reg) Block {
+	return Block{
+		LEAQ(sched.Processes, tmp2),
+		hlistAdd(p, processAll, tmp2, tmp),
+		MOVQ(process(p).PID, tmp),
+		bucket(processHash, layout.ProcessBuckets, tmp, tmp, tmp2),
+		hlistAdd(p, processHashed, tmp2, tmp),
+	}
 }
 
 func processLoad() Func {
@@ -87,13 +108,14 @@ PerCPU repeats of it. Keeps RDI, RSI. IF is 0.`,
 func findProcess() Func {
 	return FUNC("find_process", "find_process returns the process with PID EDI, which may be a zombie, or 0.",
 		MOVL(RDI, RDI),
-		MOVQ(sched.Processes, RAX),
+		bucket(processHash, layout.ProcessBuckets, RDI, R9, RAX),
+		MOVQ(RAX.At(0), RAX),
 		LOOP(
 			TESTQ(RAX, RAX),
 			BREAK(E),
 			CMPQ(RDI, process(RAX).PID),
 			BREAK(E),
-			MOVQ(process(RAX).AllNext, RAX),
+			MOVQ(process(RAX).Hash.Next, RAX),
 		),
 		RETURN(),
 	).Takes(RDI).Returns(RAX, RDI).Keeps(RSI, RDX, RCX, R8)
@@ -161,10 +183,7 @@ place. Keeps RDI.`,
 		MOVQ(RAX, RDX),
 		TESTQ(RAX, RAX),
 		IF(NE,
-			eachThread(RAX, // a zombie
-				CMPQ(RDX, thread(RAX).Process),
-				BREAK(E),
-			),
+			MOVQ(process(RAX).ThreadList, RAX), // 0: a zombie
 		),
 		POPQ(RDX),
 		RETURN(),

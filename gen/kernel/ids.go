@@ -123,7 +123,7 @@ func findGroup() Func {
 				CMPQ(RSI, p.Session),
 				BREAK(E),
 			),
-			MOVQ(p.AllNext, RCX),
+			MOVQ(p.All.Next, RCX),
 			TESTQ(RCX, RCX),
 			IF(E,
 				CMPQ(RCX, 1), // clears ZF

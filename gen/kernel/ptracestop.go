@@ -62,7 +62,7 @@ that it has stopped at, if it is one. The parent of one that has ended is told n
 		LOOP(
 			TESTQ(other, other),
 			BREAK(E),
-			PUSHQ(p.AllNext),
+			PUSHQ(p.All.Next),
 			CMPQ(tracer, p.Trace.Tracer),
 			IF(E,
 				MOVQ(other, RDI),

@@ -59,6 +59,27 @@ func threads() Program {
 			threadAlloc, threadJoin, wakeUpNew, reapThreads, findThread, sysSchedYield, sysGetppid, sysGetpid, sysGettid, sysSetTidAddress, sysArchPrctl, sysIopl,
 			sysSchedGetaffinity, sysSchedSetaffinity,
 		),
+		Data: []Data{
+			threadHash,
+		},
+	}
+}
+
+// threadHash finds living threads by their TID.
+var threadHash = BSS("thread_hash", layout.ThreadBuckets*8, 64)
+
+// threadAll, threadPeer and threadHashed give the links of the thread that r points to: among
+// all threads, those of its process, and those of one bucket of threadHash.
+func threadAll(r Reg) *layout.HListNode[Mem]    { return &thread(r).All }
+func threadPeer(r Reg) *layout.HListNode[Mem]   { return &thread(r).Peer }
+func threadHashed(r Reg) *layout.HListNode[Mem] { return &thread(r).Hash }
+
+// threadHashAdd makes thread t one that is found by its TID. Clobbers tmp and tmp2.
+func threadHashAdd(t, tmp, tmp2 Reg) Block {
+	return Block{
+		MOVQ(thread(t).TID, tmp),
+		bucket(threadHash, layout.ThreadBuckets, tmp, tmp, tmp2),
+		hlistAdd(t, threadHashed, tmp2, tmp),
 	}
 }
 
@@ -124,11 +145,14 @@ func threadJoin() Func {
 }
 
 func wakeUpNew() Func {
-	return FUNC("wake_up_new", "wake_up_new makes the thread RDI, which thread_alloc made, runnable, and puts it on the list of all threads. Turns interrupts off.",
+	return FUNC("wake_up_new", "wake_up_new makes the thread RDI, which thread_alloc made, runnable, and puts it on the lists of threads. Turns interrupts off.",
 		CLI(),
-		MOVQ(sched.All, RAX),
-		MOVQ(RAX, thread(RDI).AllNext),
-		MOVQ(RDI, sched.All),
+		LEAQ(sched.All, RCX),
+		hlistAdd(RDI, threadAll, RCX, RAX),
+		MOVQ(thread(RDI).Process, RCX),
+		LEAQ(process(RCX).ThreadList, RCX),
+		hlistAdd(RDI, threadPeer, RCX, RAX),
+		threadHashAdd(RDI, RAX, RCX),
 		INCQ(sched.Threads),
 		MOVQ(layout.ThreadBlocked, thread(RDI).State),
 		XORL(RSI, RSI),
@@ -163,7 +187,20 @@ func eachThread(th Reg, items ...Item) Block {
 			TESTQ(th, th),
 			BREAK(E),
 			Block(items),
-			MOVQ(thread(th).AllNext, th),
+			MOVQ(thread(th).All.Next, th),
+		),
+	}
+}
+
+// eachPeer runs the items for every thread of the process p, as eachThread does.
+func eachPeer(p, th Reg, items ...Item) Block {
+	return Block{
+		MOVQ(process(p).ThreadList, th),
+		LOOP(
+			TESTQ(th, th),
+			BREAK(E),
+			Block(items),
+			MOVQ(thread(th).Peer.Next, th),
 		),
 	}
 }
@@ -172,9 +209,14 @@ func findThread() Func {
 	t := thread(RAX)
 	return FUNC("find_thread", "find_thread returns the thread with TID EDI that has not ended, or 0.",
 		MOVL(RDI, RDI),
-		eachThread(RAX,
+		bucket(threadHash, layout.ThreadBuckets, RDI, R9, RAX),
+		MOVQ(RAX.At(0), RAX),
+		LOOP(
+			TESTQ(RAX, RAX),
+			BREAK(E),
 			CMPQ(RDI, t.TID),
 			BREAK(E),
+			MOVQ(t.Hash.Next, RAX),
 		),
 		RETURN(),
 	).Takes(RDI).Returns(RAX, RDI).Keeps(RSI, RDX, RCX, R8)

@@ -7,11 +7,15 @@ type Process[T any] struct {
 	PID T
 	// Parent is the process that may wait for it; 0: init's has none. Children is a
 	// list by Sibling, newest first.
-	Parent, Children, Sibling T
-	AllNext                   T // all processes, newest first, init last
-	Group, Session            T // PIDs of the processes that lead them
+	Parent, Children T
+	Sibling          HListNode[T]
+	All              HListNode[T] // all processes, newest first, init last
+	Hash             HListNode[T] // those of one bucket of process_hash
+	Group, Session   T            // PIDs of the processes that lead them
 
-	Threads T // living ones; with none the process is a zombie
+	// Threads is how many living ones it has; with none the process is a zombie.
+	// ThreadList is a list of them by Peer, newest first.
+	Threads, ThreadList T
 	// Status is what wait4 returns: an exit status in bits 15:8, or a signal.
 	// LeaderStatus is the status that its first thread gave to exit.
 	Status, LeaderStatus T
@@ -47,6 +51,19 @@ type Process[T any] struct {
 	Pending     SigPending[T] // sent to the process, for any thread that does not block them
 	Actions     [NumSignals]SigAction[T]
 }
+
+// HListNode links an object into a list: Next is the next object, 0 at the end, and PPrev
+// the address of the word that points to this one, the list's head or another's Next
+// (Linux include/linux/types.h, struct hlist_node).
+type HListNode[T any] struct{ Next, PPrev T }
+
+// ProcessBuckets and ThreadBuckets are how many lists process_hash and thread_hash have,
+// powers of two. A PID or TID belongs to the one that its low bits number: they are given
+// one after the other, so that the lists are of one length.
+const (
+	ProcessBuckets = 4096
+	ThreadBuckets  = 1024
+)
 
 // NumRLimits is the number of resources of prlimit64 (Linux
 // include/uapi/asm-generic/resource.h, RLIM_NLIMITS).

@@ -236,7 +236,6 @@ type Thread[T any] struct {
 	MM       T // the address space that it runs in
 	Process  T
 	TID      T
-	AllNext  T // all living threads, newest first
 
 	Sleep      Timer[T] // ends a sleep
 	WakeResult T        // what a sleep returns: 0, -ETIMEDOUT, -EINTR
@@ -299,6 +298,10 @@ type Thread[T any] struct {
 	// LastCPU is the CPU whose registers hold the FPU state, PerCPU.Number.
 	LastCPU T
 
+	// LowestStack is where the search for what is to be erased of the stack begins, 0 if
+	// nothing is known of it. Only variants with stackleak=erase touch it.
+	LowestStack T
+
 	// StackTop is PerCPU.TopOfStack while the thread runs: FREDPad below the stack's end
 	// if FRED delivers its events.
 	StackTop T
@@ -309,12 +312,12 @@ type Thread[T any] struct {
 	// variants with exitwork=checked look at them, and nothing sets them.
 	TaskFlags, UnwindMask T
 
-	// LowestStack is where the search for what is to be erased of the stack begins, 0 if
-	// nothing is known of it. Only variants with stackleak=erase touch it.
-	LowestStack T
-
 	// UserCET is MSR_IA32_U_CET while the thread runs, 0 if it has no shadow stack. PL3SSP
 	// is MSR_IA32_PL3_SSP while it is switched out. Only variants with cet=user have their
 	// switch look at them.
 	UserCET, PL3SSP T
+
+	All  HListNode[T] // all living threads, newest first
+	Peer HListNode[T] // those of its process
+	Hash HListNode[T] // those of one bucket of thread_hash
 }

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <sys/wait.h>
+#include <x86intrin.h>
 
 #define SELF "/proc/self/exe"
 
@@ -758,6 +759,60 @@ static void alive(int most)
 	}
 }
 
+// costs counts, by a TSC that counts instructions, what one child's calls cost while there are
+// few others and while there are many: all dead, the first ones asked for. No cost grows with
+// their number, but for the few steps of a list that is one of thousands.
+static void costs(int many)
+{
+	enum { calls = 5, tries = 3, slack = 100 };
+	static const char *names[calls] = {"fork and exit", "kill", "getpgid", "wait4", "wait4 for any"};
+	unsigned long cost[3][calls];
+	int number[3] = {10, 10, many}; // the first for what is dear once alone
+	pid_t *pids = malloc(many * sizeof *pids);
+	memset(pids, 1, many * sizeof *pids); // a fork copies as many pages both times
+	for (int time = 0; time < 3; time++) {
+		for (int c = 0; c < calls; c++)
+			cost[time][c] = -1UL;
+		for (int i = 0; i < number[time]; i++) {
+			unsigned long before = __rdtsc();
+			pids[i] = fork();
+			if (pids[i] == 0)
+				_exit(0);
+			siginfo_t si;
+			int got = waitid(P_PID, pids[i], &si, WEXITED | WNOWAIT); // it has ended
+			unsigned long took = __rdtsc() - before;
+			CHECK(got == 0, "fork %d: %s", i, strerror(errno));
+			if (i >= number[time] - tries && took < cost[time][0])
+				cost[time][0] = took;
+		}
+		for (int i = 0; i < tries; i++) { // the least: a tick of the clock may be in one
+			int results[calls] = {0};
+			for (int c = 1; c < calls; c++) {
+				unsigned long before = __rdtsc();
+				switch (c) {
+				case 1: results[c] = kill(pids[i], 0); break;
+				case 2: results[c] = getpgid(pids[i]); break;
+				case 3: results[c] = wait4(pids[i], NULL, 0, NULL); break;
+				case 4: results[c] = wait4(-1, NULL, 0, NULL); break;
+				}
+				unsigned long took = __rdtsc() - before;
+				if (took < cost[time][c])
+					cost[time][c] = took;
+			}
+			CHECK(results[1] == 0 && results[2] == getpgrp() && results[3] == pids[i] && results[4] > 0,
+			      "child %d: %d %d %d %d", pids[i], results[1], results[2], results[3], results[4]);
+		}
+		while (wait(NULL) > 0)
+			;
+	}
+	free(pids);
+	for (int c = 0; c < calls; c++) {
+		printf("%s: %lu instructions beside %d, %lu beside %d\n", names[c], cost[1][c], number[1], cost[2][c], number[2]);
+		CHECK(cost[2][c] <= cost[1][c] + slack, "%s: %lu instructions beside %d, %lu beside %d",
+		      names[c], cost[1][c], number[1], cost[2][c], number[2]);
+	}
+}
+
 // refuses executes the files of a folder, which are no programs, and returns how many there are.
 static int refuses(const char *folder, int late)
 {
@@ -846,6 +901,13 @@ int main(int argc, char **argv, char **envp)
 		alive(atoi(argv[2]));
 		if (!failed)
 			printf("ok alive\n");
+		return finish();
+	}
+	if (argc > 2 && strcmp(argv[1], "costs") == 0) {
+		part = "costs";
+		costs(atoi(argv[2]));
+		if (!failed)
+			printf("ok costs\n");
 		return finish();
 	}
 	if (argc > 2 && strcmp(argv[1], "zombies") == 0) {
