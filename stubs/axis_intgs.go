@@ -65,9 +65,6 @@ const (
 	percpuArea      = "percpu"
 )
 
-// paranoidLast is the last instruction of ParanoidEntry.
-const paranoidLast = "paranoid_last"
-
 // interruptEntries returns the variant's own entries of interrupts and exceptions.
 func (v Axes) interruptEntries(suffix string) (list []Func) {
 	frame := Fields[layout.PtRegs[Mem]](RSP)
@@ -102,7 +99,7 @@ lets the kernel handle it with the kernel's GS. EDI is the vector.`,
 			v.popRegs(),
 			POPQ(RDI).Is(pt.DI),
 			ADDQ(8, RSP).C("orig_ax"),
-			GLOBAL(FuncName(paranoidLast, suffix)),
+			GLOBAL(FuncName(ParanoidLast, suffix)),
 			IRETQ(),
 		).In("irqentry"))
 	}

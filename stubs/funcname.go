@@ -12,6 +12,7 @@ const (
 	TrapReturn    = "retint_swapgs"      // the variant's end of a trap from ring 3, if it has one
 	ErrorEntry    = "error_entry"        // interrupts and exceptions go here from their vectors' code, if it is the variant's
 	ParanoidEntry = "paranoid_entry"     // and those with stacks of their own here
+	ParanoidLast  = "paranoid_last"      // the IRETQ of ParanoidEntry
 	NewThread     = "ret_from_fork"      // where a new thread begins, if the variant takes it to ring 3
 	SwitchResume  = "__switch_to_resume" // where a thread continues that SwitchTo has left
 	SyscallInit   = "syscall_init"       // sets the MSRs of SYSCALL

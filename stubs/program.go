@@ -159,7 +159,7 @@ func (n Variant) desc() layout.VariantDesc[any] {
 		d.ErrorEntry = stub(ErrorEntry)
 	}
 	if n.Axes.Is(ParanoidRDGSBASE) {
-		d.ParanoidEntry, d.DebugFirst, d.DebugLast = stub(ParanoidEntry), stub(ParanoidEntry), stub(paranoidLast)
+		d.ParanoidEntry, d.DebugFirst, d.DebugLast = stub(ParanoidEntry), stub(ParanoidEntry), stub(ParanoidLast)
 	}
 	if thunk := n.Axes.kernelReturns(); thunk != "" {
 		d.ReturnThunk = stub(thunk)

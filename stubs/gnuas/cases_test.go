@@ -34,13 +34,27 @@ var causes = map[string]struct {
 	"b20-ptrace-sysret":     {text: "the handler is stub_set_frame.b20-ptrace-sysret"},
 	"b22-stac-left":         {text: "because of entry_SYSCALL_64.b22-stac-left+0x51 stac"},
 	"b23-one-stack":         {text: "RSP is not on the thread's stack"},
+	"b-emms":                {text: "because of entry_SYSCALL_64.b-emms+0x61 emms"},
+	"b-error-ip":            {text: "error_from_user is for the ring that the event came from"},
+	"b-error-noswap":        {text: "GS is the kernel's at error_from_user; it is the user's"},
+	"b-fldcw":               {text: "because of entry_SYSCALL_64.b-fldcw+0x66 fldcw (%rsp)"},
+	"b-fninit":              {text: "because of entry_SYSCALL_64.b-fninit+0x61 fninit"},
+	"b-fxsave-misaligned":   {text: "the operand lies at a multiple of 16; it is stack.top-696"},
+	"b-hlt":                 {text: "HLT with interrupts off"},
+	"b-loop-count":          {text: "the path ends: a loop without an exit"},
+	"b-loop-pause":          {text: "the path ends: a loop that nothing ends"},
+	"b-loop-self":           {text: "the path ends: a loop without an exit"},
+	"b-movaps-misaligned":   {text: "the operand lies at a multiple of 16; it is stack.top-200"},
+	"b-paranoid-cs":         {text: "as it is in ring 0 between SYSCALL and SWAPGS, and nothing has looked at the base itself"},
+	"b-sysexit":             {text: "SYSEXIT, which raises #GP"},
 }
 
 // TestCases judges stubs from the field: faults of other kernels' entries, and
-// sound stubs that do things in other ways than the presets.
+// sound stubs that do things in other ways than the presets. Those in cases are booted, too
+// (package vmtests); of those in proof the proof alone is asked.
 func TestCases(t *testing.T) {
 	need.Tool(t, "as")
-	paths, err := filepath.Glob("testdata/cases/*.S")
+	paths, err := filepath.Glob("testdata/[cp]*/*.S")
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("no cases: %v", err)
 	}

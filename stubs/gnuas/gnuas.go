@@ -13,6 +13,9 @@
 //     pt_regs.
 //   - __switch_to_asm: the variant's part of the context switch.
 //   - syscall_init: sets the MSRs of SYSCALL.
+//   - error_entry, if the base has intgs=cs, and paranoid_entry, if it has
+//     paranoid=rdgsbase, with the symbol paranoid_last at its IRETQ: the entries of
+//     interrupts and exceptions.
 //
 // Functions that the file lacks come from its base, the variant that a comment of the
 // form "entrylab: base linux-4.1" must name: a preset, one with changes
@@ -67,7 +70,7 @@ const IncludeName = "entrylab.inc"
 
 // replaceable are the functions that a file may define; it must define stubs.Entry.
 var replaceable = func() []string {
-	names := []string{stubs.Entry, stubs.SwitchTo, stubs.SyscallInit}
+	names := []string{stubs.Entry, stubs.SwitchTo, stubs.SyscallInit, stubs.ErrorEntry, stubs.ParanoidEntry}
 	for _, c := range layout.FullFrameCalls {
 		names = append(names, c.Stub())
 	}
@@ -203,6 +206,11 @@ func (o *object) check(base stubs.Variant) error {
 			}
 		}
 	}
+	if _, ok := o.symbols[stubs.ParanoidEntry]; ok {
+		if _, ok := o.symbols[stubs.ParanoidLast]; !ok {
+			return fmt.Errorf("no symbol %s in .text, which must be at the IRETQ of %s: the kernel looks for it there", stubs.ParanoidLast, stubs.ParanoidEntry)
+		}
+	}
 	const suffix = "x"
 	p, err := base.Axes.Program(suffix)
 	if err != nil {
@@ -211,10 +219,21 @@ func (o *object) check(base stubs.Variant) error {
 	for _, name := range replaceable {
 		_, defined := o.symbols[name]
 		if defined && !slices.ContainsFunc(p.Funcs, func(f asm.Func) bool { return f.Name == stubs.FuncName(name, suffix) }) {
-			return fmt.Errorf("nothing would reach %s: %s has no wrappers", name, base.Name)
+			return fmt.Errorf("nothing would reach %s: %s", name, unreached(name, base.Name))
 		}
 	}
 	return nil
+}
+
+// unreached says why nothing reaches a function of a file.
+func unreached(name, base string) string {
+	switch name {
+	case stubs.ErrorEntry:
+		return fmt.Sprintf("the entry is the variant's own only with %s", stubs.IntGSCS)
+	case stubs.ParanoidEntry:
+		return fmt.Sprintf("the entry is the variant's own only with %s", stubs.ParanoidRDGSBASE)
+	}
+	return base + " has no wrappers"
 }
 
 // object is an assembled file.
@@ -239,7 +258,7 @@ func (o *object) traced() bool {
 func (o *object) replace(p *asm.Program, suffix string) {
 	own := func(name string) bool {
 		_, ok := o.symbols[name]
-		return ok && (slices.Contains(replaceable, name) || slices.Contains(entered, name))
+		return ok && (slices.Contains(replaceable, name) || slices.Contains(entered, name) || name == stubs.ParanoidLast)
 	}
 	p.Funcs = slices.DeleteFunc(p.Funcs, func(f asm.Func) bool {
 		name, _, _ := stubs.CutFuncName(f.Name)

@@ -178,9 +178,18 @@ func TestKinds(t *testing.T) {
 		{"XMM0 kept", inHandler, "subq $16, %rsp; movups %xmm0, (%rsp); movq %rax, %xmm0; movq %xmm0, %rax; movups (%rsp), %xmm0; addq $16, %rsp", prove.Proved},
 		{"XMM0 half kept", inHandler, "subq $16, %rsp; movq %xmm0, (%rsp); movq %rax, %xmm0; movq %xmm0, %rax; movq (%rsp), %xmm0; addq $16, %rsp", prove.Refuted},
 		{"XMM15 cleared", inExit, "pxor %xmm15, %xmm15", prove.Refuted},
-		{"XMM1 kept by MOVAPS and XORPS", inExit, "subq $16, %rsp; movaps %xmm1, (%rsp); xorps %xmm1, %xmm1; movaps (%rsp), %xmm1; addq $16, %rsp", prove.Proved},
+		{"XMM1 kept by MOVAPS and XORPS", inExit, "subq $24, %rsp; movaps %xmm1, (%rsp); xorps %xmm1, %xmm1; movaps (%rsp), %xmm1; addq $24, %rsp", prove.Proved},
 		{"MXCSR kept", inExit, "subq $8, %rsp; stmxcsr (%rsp); ldmxcsr (%rsp); addq $8, %rsp", prove.Proved},
 		{"MXCSR lost", inExit, "pushq $0x1f80; ldmxcsr (%rsp); addq $8, %rsp", prove.Refuted},
+		{"MOVAPS beside a multiple of 16", inExit, "subq $16, %rsp; movaps %xmm1, (%rsp); addq $16, %rsp", prove.Refuted},
+		{"XORPS of memory beside a multiple of 16", inExit, "subq $16, %rsp; movups %xmm1, (%rsp); xorps (%rsp), %xmm1; movups (%rsp), %xmm1; addq $16, %rsp", prove.Refuted},
+
+		// The x87 unit.
+		{"its control word read", inExit, "subq $8, %rsp; fnstcw (%rsp); addq $8, %rsp", prove.Proved},
+		{"its control word kept", inExit, "subq $8, %rsp; fnstcw (%rsp); fldcw (%rsp); addq $8, %rsp", prove.Proved},
+		{"its state kept around what changes it", inExit, "subq $520, %rsp; fxsave64 (%rsp); fninit; emms; fxrstor64 (%rsp); addq $520, %rsp", prove.Proved},
+		{"a word of what FXSAVE has stored is changed", inExit, "subq $520, %rsp; fxsave64 (%rsp); movw $0x37f, (%rsp); fxrstor64 (%rsp); addq $520, %rsp", prove.Refuted},
+		{"an XMM register is changed by FXRSTOR", inExit, "subq $520, %rsp; fxsave64 (%rsp); movq %rsp, 168(%rsp); fxrstor64 (%rsp); addq $520, %rsp", prove.Refuted},
 
 		// Segments.
 		{"the user's GS base read", inHandler, "rdgsbase %r11", prove.Proved},

@@ -155,6 +155,9 @@ const (
 	claimSelector
 	claimXMM
 	claimMXCSR
+	claimX87
+	claimAligned
+	claimExit
 	claimStatus
 
 	// Where the variant calls a function of the kernel.
@@ -288,6 +291,12 @@ func (k claimKind) text(n uint8, of string) string {
 		return fmt.Sprintf("%s, is the user's at %s", xmmName(int(n)), of)
 	case claimMXCSR:
 		return "MXCSR is the user's at " + of
+	case claimX87:
+		return fmt.Sprintf("the x87 unit's %s, is the user's at %s", x87Name(int(n)), of)
+	case claimAligned:
+		return "the operand lies at a multiple of 16"
+	case claimExit:
+		return "the call returns by an instruction that comes back to ring 3"
 	case claimCount, claimCountZero:
 		return k.countText(n, of)
 	case claimStatus:

@@ -331,6 +331,8 @@ func (d *decoder) opcode1(b uint8) {
 			in.width = 1
 		}
 		in.op = map[uint8]opcode{0xa4: opMOVSTR, 0xa6: opCMPS, 0xaa: opSTOS, 0xac: opLODS, 0xae: opSCAS}[b&^1]
+	case 0xd9, 0xdb:
+		d.x87(b)
 	case 0xe0, 0xe1, 0xe2, 0xe3:
 		d.branch([...]opcode{opLOOPNE, opLOOPE, opLOOP, opJRCXZ}[b-0xe0], 1)
 	case 0x90:
@@ -426,6 +428,26 @@ func (d *decoder) group3() {
 		in.op, in.dst = [...]opcode{opNOT, opNEG}[field&7-2], rm
 	default:
 		in.op, in.src = [...]opcode{opMUL, opIMUL, opDIV, opIDIV}[field&7-4], rm
+	}
+}
+
+// x87 decodes those few instructions of the x87 unit of which the proof knows what they
+// change.
+func (d *decoder) x87(b uint8) {
+	in := &d.in
+	d.refuseIf(d.p66)
+	rm, field := d.modrm()
+	field &= 7
+	switch {
+	case b == 0xdb && rm.kind == inReg && field == 4 && rm.reg&7 == 3:
+		d.refuseIf(d.rex != 0)
+		in.op = opFNINIT
+	case b == 0xd9 && rm.kind == inMem && field == 5:
+		in.op, in.width, in.src = opFLDCW, 2, rm
+	case b == 0xd9 && rm.kind == inMem && field == 7:
+		in.op, in.width, in.dst = opFNSTCW, 2, rm
+	default:
+		d.refuse()
 	}
 }
 

@@ -66,6 +66,11 @@ func (d *decoder) system(b uint8) {
 		if b == 0x22 {
 			in.src, in.dst = in.dst, in.src
 		}
+	case 0x35:
+		d.refuseIf(d.p66)
+		in.op = opSYSEXIT
+	case 0x77:
+		d.plain(opEMMS)
 	case 0x30, 0x31, 0x32, 0x33:
 		d.plain([...]opcode{opWRMSR, opRDTSC, opRDMSR, opRDPMC}[b-0x30])
 	case 0xa0, 0xa1, 0xa8, 0xa9:
@@ -161,6 +166,12 @@ func (d *decoder) group15() {
 	case rm.kind == inReg && field >= 5:
 		d.plain([...]opcode{opLFENCE, opMFENCE, opSFENCE}[field-5])
 		d.refuseIf(d.pF3 || rm.reg != rAX)
+	case rm.kind == inMem && field < 2:
+		d.refuseIf(d.pF3 || d.p66 || d.pF2)
+		in.op, in.dst = opFXSAVE, rm // of the width only REX.W counts
+		if field == 1 {
+			in.op, in.src, in.dst = opFXRSTOR, rm, operand{}
+		}
 	case rm.kind == inMem && (field == 2 || field == 3):
 		d.refuseIf(d.pF3 || d.p66 || d.rex&8 != 0)
 		in.op, in.width = opSTMXCSR, 4
@@ -185,6 +196,7 @@ func (d *decoder) sse(b uint8) bool {
 		}
 		in.op, in.width = op, width
 		in.src, in.dst = rm, operand{kind: inXMM, reg: reg(field)}
+		in.aligned = op == opXMM || b == 0x28 || b == 0x29 || b == 0xe7 || b == 0x2b || (b == 0x6f || b == 0x7f) && d.p66
 		if swap {
 			in.src, in.dst = in.dst, in.src
 		}

@@ -66,7 +66,7 @@ var mnemonics = func() map[string]bool {
 			known[n] = true
 		}
 	}
-	for _, n := range []string{"CQO", "LOCK", "REP", "REPE", "REPNE"} {
+	for _, n := range []string{"CQO", "FXSAVE64", "FXRSTOR64", "LOCK", "REP", "REPE", "REPNE"} {
 		known[n] = true
 	}
 	return known

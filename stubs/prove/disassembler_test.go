@@ -307,6 +307,7 @@ var families = map[opcode][]string{
 	opPREFETCH: {"prefetchnta", "prefetcht0", "prefetcht1", "prefetcht2", "prefetch", "prefetchw", "prefetchwt1"},
 	opRDRAND:   {"rdrand", "rdseed"},
 	opNOP:      {"nop", "xchg"},
+	opSYSEXIT:  {"sysexit", "sysexitq"},
 }
 
 // parts returns an instruction of the decoder's.
@@ -338,6 +339,10 @@ func (in *inst) parts() disassembled {
 		return disassembled{mnemonic: map[uint8]string{2: "iret", 4: "iretd", 8: "iretq"}[in.width]}
 	case opPUSHF, opPOPF:
 		p.mnemonic += "q"
+	case opFXSAVE, opFXRSTOR:
+		if in.width == 8 {
+			p.mnemonic += "64"
+		}
 	case opRETN:
 		p.mnemonic = "ret"
 		return disassembled{"ret", []string{operandParts(in, in.src, 2)}}
@@ -361,6 +366,9 @@ func (in *inst) parts() disassembled {
 			continue
 		}
 		width := in.width
+		if in.op == opFXSAVE || in.op == opFXRSTOR { // 512 bytes, which disassemblers do not tell
+			width = 0
+		}
 		if i == 1 && o.kind == inReg && (in.op >= opROL && in.op <= opSAR || in.op == opRCL || in.op == opRCR) {
 			width = 1 // CL
 		}

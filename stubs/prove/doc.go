@@ -10,13 +10,16 @@
 // an input that takes the path and fails the claim. A claim that fails without a
 // witness is undecided. What the proof cannot follow is undecided too, and never
 // proved: an instruction that it does not know, a jump or an access to an unknown
-// place, or a loop.
+// place, or a loop whose end it does not find. A loop that never ends is refuted: one
+// without an exit, and one that comes again to the same state with no test of an unknown
+// on the way.
 //
 // # The machine
 //
 // The code is decoded from its bytes by a decoder of its own, which knows the
-// integer instructions, the system instructions of entry paths, and of SSE the
-// moves, XORPS and the like, LDMXCSR and STMXCSR. It refuses everything else. A word of
+// integer instructions, the system instructions of entry paths, of SSE the
+// moves, XORPS and the like, LDMXCSR and STMXCSR, and FXSAVE, FXRSTOR, FNINIT, EMMS, FLDCW
+// and FNSTCW. It refuses everything else. A word of
 // the machine is a value: a constant, a symbol plus a constant, or one of a few
 // operations on such values. A branch that the facts of the path leave open is followed
 // both ways, and each way adds a fact.
@@ -99,9 +102,9 @@
 //     once.
 //
 //   - At every function of the kernel, at the end of the switch and at SYSRETQ and
-//     IRETQ: the bases of FS and of the user's GS, the selectors, MXCSR and the XMM
-//     registers are the user's, or what a handler put in their place. The exception is
-//     the XMM registers at an ordinary handler, which does not use them.
+//     IRETQ: the bases of FS and of the user's GS, the selectors, MXCSR, the XMM
+//     registers and the x87 unit are the user's, or what a handler put in their place. The
+//     exception are the XMM registers and the x87 unit at an ordinary handler, which does not use them.
 //
 //   - At error_from_user, error_from_kernel and paranoid_body: GS is the kernel's, and
 //     MSR_KERNEL_GS_BASE what belongs to it; each slot of the frame is what the interrupted
@@ -204,8 +207,9 @@
 // but a TF in it traps one instruction early (see package stubs, opportunistic
 // exit). schedule_user, do_notify_resume, syscall_return_slowpath and the tracer's functions take interrupts
 // as they are. Loads and stores do not fault, the CPU has the instructions, and
-// the registers that no known instruction changes (x87, the YMM registers above the
-// XMM registers, debug registers) stay as they are.
+// the registers that no known instruction changes (the YMM registers above the
+// XMM registers, debug registers) stay as they are. The kernel's functions leave the x87
+// unit as it is.
 //
 // PerCPU.SpecCtrl has IBRS set and no bit from 32 on, which are reserved, and stays
 // as it is during a call. Of the other MSRs a path may read only the bases of

@@ -108,6 +108,13 @@ const (
 	opLDMXCSR
 	opMOVXMM // from and to XMM registers
 	opXMM    // what computes with them
+	opFXSAVE
+	opFXRSTOR
+	opFNINIT
+	opEMMS
+	opFLDCW
+	opFNSTCW
+	opSYSEXIT
 	opLOOP
 	opJRCXZ
 	opSTOS // of a string, as are the four below
@@ -146,6 +153,7 @@ var opNames = [numOps]string{
 	opXADD: "XADD", opCMPXCHG: "CMPXCHG", opEXTEND: "CBW", opSIGN: "CWD",
 	opPREFETCH: "PREFETCH", opRDTSCP: "RDTSCP", opRDPID: "RDPID", opRDPMC: "RDPMC", opRDRAND: "RDRAND", opXGETBV: "XGETBV", opMOVSEG: "MOVW",
 	opRDBASE: "RD", opWRBASE: "WR", opSTMXCSR: "STMXCSR", opLDMXCSR: "LDMXCSR", opMOVXMM: "MOVXMM", opXMM: "SSE",
+	opFXSAVE: "FXSAVE", opFXRSTOR: "FXRSTOR", opFNINIT: "FNINIT", opEMMS: "EMMS", opFLDCW: "FLDCW", opFNSTCW: "FNSTCW", opSYSEXIT: "SYSEXIT",
 	opLOOP: "LOOP", opLOOPE: "LOOPE", opLOOPNE: "LOOPNE", opJRCXZ: "JRCXZ",
 	opSTOS: "STOS", opMOVSTR: "MOVS", opLODS: "LODS", opSCAS: "SCAS", opCMPS: "CMPS",
 	opMULHI: "MUL's upper half", opIMULHI: "IMUL's upper half", opPF: "PF",
@@ -259,6 +267,7 @@ type inst struct {
 	len      uint8
 	lock     bool
 	xor      bool    // an opXMM that is an exclusive OR
+	aligned  bool    // its operand in memory must lie at a multiple of 16
 	rep      uint8   // 0, or the prefix that repeats a string instruction: F3, F2
 	third    operand // of SHLD, SHRD and IMUL by a constant
 	dst, src operand // src is the only operand of those that write none
@@ -305,6 +314,9 @@ func (in *inst) String() string {
 	}
 	if sized[in.op] {
 		b.WriteString(suffix(in.width))
+	}
+	if (in.op == opFXSAVE || in.op == opFXRSTOR) && in.width == 8 {
+		b.WriteString("64")
 	}
 	if in.op == opJCC || in.op == opSET || in.op == opCMOV {
 		b.WriteString(ccNames[in.cc])

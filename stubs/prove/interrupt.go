@@ -1,6 +1,8 @@
 package prove
 
 import (
+	"fmt"
+
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/gen/x86"
 	"github.com/entrylab/entrylab/stubs"
@@ -68,6 +70,17 @@ func (m *machine) interruptedAt(entry, cs uint64, userGS bool) *state {
 	for _, s := range append(pushed[:], layout.SlotDI) {
 		*st.cells.at(cellOf(s)) = word{e.frame[s], byCPU}
 	}
+	st.at = entry
+	from, gs := "ring 3", "the user's"
+	if e.inRing0 {
+		from = "ring 0"
+	}
+	if !userGS {
+		gs = "the kernel's"
+	}
+	if !m.quick {
+		st.note(fmt.Sprintf("the event comes from %s, where CS is %#x and GS %s", from, cs, gs))
+	}
 	st.regs[rDI].v = m.s.vector.value()
 	st.regs[rSP].v = value{st.origin.t, st.origin.c - 8*uint64(len(pushed)+1)}
 	return st
@@ -85,8 +98,11 @@ func (m *machine) interrupted(st *state, f *function) {
 			other = e.bases[baseOther]
 		}
 	}
-	ok := m.check(st, claimKernelGS, 0, f, m.kernelGS(st), m.gotBase(st, baseGS, "the kernel's"))
-	ok = m.checkSame(st, claimEventBase, baseFS, f, st.bases[baseFS], e.bases[baseFS]) && ok
+	ring := m.check(st, claimRing, 0, f, f == paranoidBody || (f == errorFromKernel) == e.inRing0, nil)
+	if !ring || !m.check(st, claimKernelGS, 0, f, m.kernelGS(st), m.gotEventGS(st)) {
+		return // GS and its other base are wrong by that
+	}
+	ok := m.checkSame(st, claimEventBase, baseFS, f, st.bases[baseFS], e.bases[baseFS])
 	ok = m.checkSame(st, claimEventBase, baseOther, f, st.bases[baseOther], other) && ok
 	ok = m.clear(st, flagDF, f) && ok
 	ok = m.checkSame(st, claimFrame, 0, f, st.regs[rSP], value{st.origin.t, st.origin.c - frameSize - below}) && ok
@@ -94,7 +110,6 @@ func (m *machine) interrupted(st *state, f *function) {
 		ok = m.checkSame(st, claimSlot, uint8(s), f, m.readCell(st, cellOf(s)), e.frame[s]) && ok
 	}
 	ok = m.checkSame(st, claimArg, uint8(rSI), f, st.regs[rSI], m.ts.and(m.s.vector.value(), maskOf(4))) && ok
-	ok = m.check(st, claimRing, 0, f, f == paranoidBody || (f == errorFromKernel) == e.inRing0, nil) && ok
 	ok = m.check(st, claimIRQOff, 0, f, st.irq == off, func() (string, string, *origin) { return triNames[st.irq], "off", nil }) && ok
 	switch {
 	case !ok:
@@ -107,6 +122,18 @@ func (m *machine) interrupted(st *state, f *function) {
 		}
 		m.edit(st, f, layout.SlotSet(layout.SlotIP, layout.SlotFlags))
 		m.returnFrom(st)
+	}
+}
+
+// gotEventGS tells for a report whose GS the kernel's part finds, and, where no instruction
+// has changed it, why that is not what CS says.
+func (m *machine) gotEventGS(st *state) func() (string, string, *origin) {
+	return func() (string, string, *origin) {
+		got := m.baseName(st, baseGS)
+		if st.bases[baseGS].by == nil && st.expect.inRing0 {
+			got += ", as it is in ring 0 between SYSCALL and SWAPGS, and nothing has looked at the base itself"
+		}
+		return got, "the kernel's", st.bases[baseGS].by
 	}
 }
 

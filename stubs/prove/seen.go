@@ -111,12 +111,15 @@ func (n *namer) state(st *state) {
 	n.words(st.random[:])
 	n.words([]word{st.mxcsr, st.kstack, st.canary, st.depth, st.rsp0, st.rsp0Word, st.count})
 	n.values(value{st.lowered, st.loweredFrom})
-	n.print(pack(st.selectors != nil, st.xmm != nil))
+	n.print(pack(st.selectors != nil, st.xmm != nil, st.x87 != nil))
 	if st.selectors != nil {
 		n.words(st.selectors[:])
 	}
 	if st.xmm != nil {
 		n.words(st.xmm[:])
+	}
+	if st.x87 != nil {
+		n.words(st.x87[:])
 	}
 }
 

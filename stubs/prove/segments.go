@@ -73,6 +73,9 @@ func (m *machine) untouched(st *state, f *function, registers bool) bool {
 	if st.mxcsr.v != e.mxcsr {
 		ok = m.checkSame(st, claimMXCSR, 0, f, st.mxcsr, e.mxcsr) && ok
 	}
+	if registers {
+		ok = m.x87Kept(st, f) && ok
+	}
 	if registers && st.xmm != nil {
 		for i, w := range st.xmm {
 			if w.written() && w.v != m.userXMM(st, i) {

@@ -113,6 +113,8 @@ type shadow struct {
 	selectors           [6]bv
 	xmm                 [numXMM]bv
 	mxcsr               bv
+	x87                 [numX87]bv
+	aligned             string // the condition that the last instruction's operand lies at a multiple of 16
 	origin              bv
 	lowered             string // RSP after the random distance was subtracted; loweredFrom is what it was before, relative to origin
 	loweredFrom         uint64

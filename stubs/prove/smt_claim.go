@@ -123,6 +123,10 @@ func (o *oracle) claim(sh *shadow, c obligation) (text string, ok bool) {
 		return is(sh.xmm[n])
 	case claimMXCSR:
 		return is(sh.mxcsr)
+	case claimX87:
+		return is(sh.x87[n])
+	case claimAligned:
+		return sh.aligned, true
 	case claimCount:
 		op := map[uint8]string{countRaised: "bvadd", countLowered: "bvsub"}[n]
 		return fmt.Sprintf("(= %s (%s %s %s))", low(sh.stored.text, 32), op, low(sh.storedOver.text, 32), literal(1, 32)), true

@@ -291,6 +291,9 @@ func (o *oracle) begin(sh *shadow, st *state) {
 			sh.xmm[i] = o.value(st.expect.xmm.at(i))
 		}
 	}
+	for i, t := range o.s.x87 {
+		sh.x87[i] = o.value(t.value())
+	}
 	sh.rsp0, sh.rsp0Word = o.value(st.rsp0.v), o.value(st.rsp0Word.v)
 	for i, w := range st.shadow {
 		sh.shadow[i] = o.value(w.v)

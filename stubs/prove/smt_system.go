@@ -66,7 +66,7 @@ func (o *oracle) system_(sh *shadow, in *inst) bool {
 		sh.cf = "false"
 	case opSTC:
 		sh.cf = "true"
-	case opNOP, opPAUSE, opENDBR, opLFENCE, opMFENCE, opSFENCE, opPREFETCH, opSYSRET, opIRET, opERETU, opERETS, opUD2, opINT3:
+	case opNOP, opPAUSE, opENDBR, opLFENCE, opMFENCE, opSFENCE, opPREFETCH, opSYSRET, opIRET, opERETU, opERETS, opUD2, opINT3, opSYSEXIT, opHLT:
 	case opVERW:
 		if in.src.kind == inMem {
 			o.load(sh, in.src, 2)
@@ -105,7 +105,11 @@ func (o *oracle) system_(sh *shadow, in *inst) bool {
 	case opLDMXCSR:
 		sh.mxcsr = o.define(64, wide(o.load(sh, in.src, 4).text, 32, 64))
 	case opMOVXMM, opXMM:
+		o.lies(sh, in)
 		o.moveXMM_(sh, in)
+	case opFXSAVE, opFXRSTOR, opFNINIT, opEMMS, opFLDCW, opFNSTCW:
+		o.lies(sh, in)
+		o.moveX87_(sh, in)
 	default:
 		return false
 	}
@@ -196,5 +200,48 @@ func (o *oracle) moveXMM_(sh *shadow, in *inst) {
 			higher = word64(0)
 		}
 		sh.xmm[2*in.dst.reg], sh.xmm[2*in.dst.reg+1] = lower, higher
+	}
+}
+
+// lies notes the condition that an operand in memory lies at a multiple of 16.
+func (o *oracle) lies(sh *shadow, in *inst) {
+	for _, op := range [...]operand{in.src, in.dst} {
+		if op.kind == inMem {
+			sh.aligned = fmt.Sprintf("(= %s #b0000)", low(o.address(sh, op).text, 4))
+		}
+	}
+}
+
+// moveX87_ runs what touches the x87 unit, and FXSAVE and FXRSTOR.
+func (o *oracle) moveX87_(sh *shadow, in *inst) {
+	at := func(op operand, i int) operand { op.imm += int64(8 * i); return op }
+	switch in.op {
+	case opFXSAVE:
+		for i, w := range sh.x87 {
+			o.store(sh, at(in.dst, fxOfX87(i)), 8, w)
+		}
+		o.store(sh, at(in.dst, fxMXCSR), 8, o.define(64, fmt.Sprintf("(concat %s %s)", low(o.fresh().text, 32), low(sh.mxcsr.text, 32))))
+		for i, w := range sh.xmm {
+			o.store(sh, at(in.dst, fxXMM+i), 8, w)
+		}
+	case opFXRSTOR:
+		for i := range sh.x87 {
+			sh.x87[i] = o.load(sh, at(in.src, fxOfX87(i)), 8)
+		}
+		sh.mxcsr = o.define(64, wide(low(o.load(sh, at(in.src, fxMXCSR), 8).text, 32), 32, 64))
+		for i := range sh.xmm {
+			sh.xmm[i] = o.load(sh, at(in.src, fxXMM+i), 8)
+		}
+	case opFNSTCW:
+		o.store(sh, in.dst, 2, bv{text: low(sh.x87[0].text, 16)})
+	case opFLDCW:
+		o.put(&sh.x87[0], 0, 16, o.load(sh, in.src, 2))
+	case opFNINIT:
+		for i := range sh.x87 {
+			sh.x87[i] = o.fresh()
+		}
+		sh.x87[0], sh.x87[1], sh.x87[2] = word64(fxMasked), word64(0), word64(0)
+	case opEMMS:
+		o.put(&sh.x87[0], 32, 8, bv{text: literal(0, 8)})
 	}
 }

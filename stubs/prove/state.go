@@ -132,6 +132,8 @@ type state struct {
 	// long as it is as ring 3 or a handler left it.
 	selectors *[6]word
 	xmm       *[numXMM]word
+	x87       *[numX87]word // nil: it is ring 3's
+	turns     *turn         // where the path went back in the code
 	mxcsr     word
 	// trampolined is set while the last memory access, other than to constants, was
 	// to the trampoline stack.
@@ -269,6 +271,7 @@ type symbols struct {
 	bases       [numBases]*term      // of the user's segments
 	selectors   [6]*term
 	xmm         [numXMM]*term // the user's, two words each
+	x87         [numX87]*term
 	mxcsr       *term
 	msrs        [numMSRs]*term // those of SYSCALL, before the set-up
 	eventSymbols
@@ -301,6 +304,9 @@ func newSymbols() *symbols {
 	}
 	for i := range s.xmm {
 		s.xmm[i] = symbol(fmt.Sprintf("user.%s", xmmName(i)), true)
+	}
+	for i := range s.x87 {
+		s.x87[i] = outside("user.x87 "+x87Name(i), true)
 	}
 	s.mxcsr = symbol("user.MXCSR", true)
 	for i, name := range msrNames {

@@ -80,7 +80,7 @@ func (m *machine) decideOn(st *state, p predicate, inverted bool, taken func(*st
 	}
 	r := m.at(st)
 	if r.fs != nil && r.fs.n > maxFacts {
-		m.undecided(st, claimLoop, "more conditions than the proof follows")
+		m.undecided(st, claimLoop, "more conditions than the proof follows, the last of "+m.show(st, p.a)+": does an input say how often a loop goes round?")
 		return false
 	}
 	switch r.eval(p) {
@@ -301,12 +301,13 @@ func (m *machine) execute(st *state, in *inst) bool {
 	case opJCC:
 		target := uint64(in.src.imm)
 		st.tests(target)
-		return m.decide(st, in, func(st *state, holds bool) {
+		goesOn := m.decide(st, in, func(st *state, holds bool) {
 			if holds {
 				m.branched(st)
 				st.pc = target
 			}
 		})
+		return goesOn && (st.pc > st.at || m.goesBack(st))
 	case opLOOP, opJRCXZ:
 		return m.counted(st, in)
 	case opSTOS, opMOVSTR, opLODS, opSCAS, opCMPS:
@@ -317,6 +318,18 @@ func (m *machine) execute(st *state, in *inst) bool {
 	case opSYSRET, opIRET, opERETU, opERETS:
 		m.learns(st)
 		m.returnToUser(st, in)
+		return false
+	case opSYSEXIT:
+		m.learns(st)
+		m.check(st, claimExit, 0, nil, false, func() (string, string, *origin) {
+			return "SYSEXIT, which raises #GP, as IA32_SYSENTER_CS is 0", "SYSRETQ or IRETQ", nil
+		})
+		return false
+	case opHLT:
+		if st.irq == on {
+			break
+		}
+		m.endless(st, "HLT with interrupts off, from which only an NMI wakes the CPU")
 		return false
 	case opUD2:
 		m.learns(st)
@@ -388,6 +401,12 @@ func (m *machine) jump(st *state, in *inst) {
 		st.calls = &called{st.calls, st.pc}
 		if p := m.partOf(to.v.c); to.v.t == nil && p != nil && p.addr == to.v.c {
 			st.counts = m.promises.Has(stubs.PromiseCallDepth) && st.phase == inCall
+		}
+	}
+	if in.op == opJMP && in.src.kind == isImm && to.v.c <= st.at && m.partOf(to.v.c) != nil {
+		st.pc = to.v.c
+		if !m.goesBack(st) {
+			return
 		}
 	}
 	m.learns(st)
@@ -478,6 +497,8 @@ func (m *machine) system(st *state, in *inst) (ok, done bool) {
 		return m.moveMXCSR(st, in), true
 	case opMOVXMM, opXMM:
 		return m.moveXMM(st, in), true
+	case opFXSAVE, opFXRSTOR, opFNINIT, opEMMS, opFLDCW, opFNSTCW:
+		return m.moveX87(st, in), true
 	case opPUSHF:
 		return m.push(st, word{v: m.pushedFlags(st)}), true
 	case opPOPF:

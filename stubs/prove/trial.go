@@ -178,6 +178,15 @@ func (t *Trials) confirm(on Machine, rng *rand.Rand, key claimKey, v *verdict) (
 		return Confirmation{}, err
 	}
 	c := Confirmation{Trial: r.trial}
+	if key.kind == claimX87 && c.Differs == "" {
+		got, err := on.Registers()
+		if err != nil {
+			return c, err
+		}
+		if got.X87 == r.x87 {
+			c.Differs = "the x87 state is what it should be, as far as the machine tells"
+		}
+	}
 	if holds, known := v.goal.holds(r.words); c.Differs == "" && v.goal.kind != never && known && holds {
 		c.Differs = "the word is what it should be"
 	}
@@ -235,7 +244,6 @@ type runner struct {
 // run runs the path.
 func (r *runner) run() error {
 	r.lost, r.behind = map[uint64]bool{}, map[uint64]bool{}
-	r.x87 = drawX87(r.rng)
 	either := false // the proof does not know which way it goes
 	for i, t := range r.path {
 		if t.kind == parted {

@@ -1,6 +1,7 @@
 package prove
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 
@@ -63,6 +64,7 @@ func (r *runner) model(v *verdict) (notRun string) {
 		st.facts = r.machine.at(st).assume(g.p, g.holds)
 	}
 	r.chosen = st
+	r.x87 = drawX87(r.rng)
 	for i := range attempts {
 		r.words = assignment{}
 		r.pin()
@@ -175,6 +177,11 @@ func (r *runner) pin() {
 		s.msrs[msrEFER]: p.EFER,
 	} {
 		r.words[t] = n
+	}
+	for i, st := range r.x87.ST {
+		low, high := fxMXCSR+2*i, fxMXCSR+2*i+1
+		r.words[s.x87[low]] = binary.LittleEndian.Uint64(st[:8])
+		r.words[s.x87[high]] = uint64(binary.LittleEndian.Uint16(st[8:]))
 	}
 	spec := s.percpu[uint64(percpu.SpecCtrl.Off)]
 	const others = 1<<1 | 1<<2 // STIBP and SSBD; WRMSR refuses bits that a CPU has not (SDM volume 4, 48H)

@@ -5,8 +5,7 @@ import (
 	"math/rand/v2"
 )
 
-// X87 is what the x87 unit holds, without the place of its last instruction. The proof
-// knows of no instruction that changes it: on all of a path it is what ring 3 had.
+// X87 is what the x87 unit holds, without the place of its last instruction.
 type X87 struct {
 	Control, Status uint16
 	Tags            uint8       // a bit for each register that is not empty
@@ -43,4 +42,20 @@ func (r *runner) compareX87(got X87, at string) {
 	if got != r.x87 && r.trial.Differs == "" {
 		r.trial.Differs = fmt.Sprintf("%s: the x87 state is %x, want %x", at, got, r.x87)
 	}
+}
+
+// isUsers reports whether the x87 unit holds what ring 3 had.
+func (r *runner) isUsers(x *[numX87]word) bool {
+	for i, w := range x {
+		if w.v != r.s.x87[i].value() {
+			return false
+		}
+	}
+	return true
+}
+
+// knowsX87 reports whether the model has a word for its control and status.
+func (r *runner) knowsX87(st *state) bool {
+	_, known := evaluate(st.x87[0].v, r.words)
+	return known
 }

@@ -52,7 +52,7 @@ func (w *Witness) String() string {
 		add(x.Name, x.Word)
 	}
 	if len(parts) == 0 {
-		parts = append(parts, "any call")
+		parts = append(parts, "any input")
 	}
 	s := strings.Join(parts, ", ")
 	if w.Interrupt != nil {

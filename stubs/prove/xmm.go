@@ -65,6 +65,11 @@ func (m *machine) writeXMM(st *state, r reg, low, high word) {
 // than 16 bytes to one clears the rest, but from one register to another MOVSS (SDM volume
 // 2) does not.
 func (m *machine) moveXMM(st *state, in *inst) bool {
+	for _, o := range [...]operand{in.src, in.dst} {
+		if in.aligned && o.kind == inMem && !m.aligned(st, o) {
+			return false
+		}
+	}
 	if in.op == opXMM {
 		return m.computeXMM(st, in)
 	}
@@ -135,10 +140,15 @@ func (m *machine) moveMXCSR(st *state, in *inst) bool {
 	if !ok {
 		return false
 	}
+	m.setMXCSR(st, w)
+	return true
+}
+
+// setMXCSR puts a word into MXCSR.
+func (m *machine) setMXCSR(st *state, w word) {
 	v := m.at(st).resolve(w.v)
 	if v == m.ts.and(st.expect.mxcsr, maskOf(4)) { // it has only 32 bits
 		v = st.expect.mxcsr
 	}
 	st.mxcsr = word{v, m.moved(st, w.by)}
-	return true
 }
