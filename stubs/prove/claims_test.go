@@ -310,7 +310,7 @@ func TestClaims(t *testing.T) {
 		{"a new thread without the restore of its RSP", "linux-3.19+newthread=fast", broken.Edit(stubs.Entry, asm.MOVQ(part.SP, asm.RDI), asm.MOVQ(gs.RSPScratch, asm.RDI)), Refuted, "a scratch word is read only while no other thread can have written it"},
 		{"a new thread past the slow path", "linux-4.1", broken.Edit(stubs.NewThread, asm.JMP(stubs.FuncName("int_ret_from_sys_call", "linux-4.1")), asm.SWAPGS(), asm.ADDQ(regs.IP.Off, asm.RSP), asm.IRETQ()), Refuted, "no work is pending"},
 
-		{"ring 3 told by one of its two segments", byCS, broken.Edit(stubs.ErrorEntry, asm.CMPW(full.CS, x86.KERNEL_CS), asm.CMPW(full.CS, x86.USER32_CS)), Refuted, "GS is the kernel's at error_from_kernel"},
+		{"ring 3 told by one of its two segments", byCS, broken.Edit(stubs.ErrorEntry, asm.CMPW(full.CS, x86.KERNEL_CS), asm.CMPW(full.CS, x86.USER32_CS)), Refuted, "error_from_kernel is for the ring that the event came from; it is reached by an event of ring 3, want ring 0"},
 		{"an interrupt's entry without SWAPGS", byCS, broken.Edit(stubs.ErrorEntry, asm.SWAPGS()), Refuted, "GS is the kernel's at error_from_user; it is the user's"},
 		{"an interrupt of ring 0 taken for one of ring 3", byCS, broken.Edit(stubs.ErrorEntry, asm.JMP("error_from_kernel"), asm.JMP("error_from_user")), Refuted, "error_from_user is for the ring that the event came from"},
 		{"an interrupt's entry without CLD", byCS, broken.Edit(stubs.ErrorEntry, asm.CLD()), Refuted, "DF is clear at error_from_user"},
@@ -361,7 +361,10 @@ func TestClaims(t *testing.T) {
 		{"another control register", "linux-4.1", first("stub_clone", asm.MOVQ(asm.RAX, asm.CR0)), Undecided, "what that control register does"},
 		{"a control register read", "linux-4.1", first("stub_clone", asm.PUSHQ(asm.RAX), asm.MOVQ(asm.CR4, asm.RAX), asm.POPQ(asm.RAX)), Proved, ""},
 
-		{"a loop without end", "linux-4.1", first("stub_clone", asm.LOOP(asm.NOP())), Undecided, "the path ends: a loop"},
+		{"a loop without end", "linux-4.1", first("stub_clone", asm.LOOP(asm.NOP())), Refuted, "the path ends: a loop without an exit"},
+		{"a loop whose test nothing changes", "linux-4.1", first("stub_clone", asm.CMPQ(asm.RSI, asm.RAX), asm.DO(asm.PAUSE()).WHILE(asm.NE)), Refuted, "the path ends: a loop that nothing ends"},
+		{"a stop with interrupts off", "linux-4.1", first("int_ret_from_sys_call", asm.CLI(), asm.HLT()), Refuted, "the path ends: HLT with interrupts off"},
+		{"an operand of FXSAVE beside a multiple of 16", "linux-4.1", first("stub_clone", asm.FXSAVE64(asm.RSP.At(-536))), Refuted, "the operand lies at a multiple of 16; it is stack.top-712"},
 		{"a loop over an unknown number", "linux-4.1", first("stub_clone", asm.DO(asm.DECQ(asm.RAX)).WHILE(asm.NE)), Undecided, "the path ends: "},
 		{"an unknown instruction", "linux-4.1", first("stub_clone", asm.HLT()), Undecided, "the proof knows the instruction: what HLT does"},
 		{"an instruction repeated by an unknown number", "linux-4.1", first("stub_clone", asm.REP(asm.MOVSQ())), Undecided, "how often REP MOVSQ repeats: RCX is user.R10"},

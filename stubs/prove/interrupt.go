@@ -98,7 +98,12 @@ func (m *machine) interrupted(st *state, f *function) {
 			other = e.bases[baseOther]
 		}
 	}
-	ring := m.check(st, claimRing, 0, f, f == paranoidBody || (f == errorFromKernel) == e.inRing0, nil)
+	ring := m.check(st, claimRing, 0, f, f == paranoidBody || (f == errorFromKernel) == e.inRing0, func() (string, string, *origin) {
+		if e.inRing0 {
+			return "reached by an event of ring 0", "ring 3", nil
+		}
+		return "reached by an event of ring 3", "ring 0", nil
+	})
 	if !ring || !m.check(st, claimKernelGS, 0, f, m.kernelGS(st), m.gotEventGS(st)) {
 		return // GS and its other base are wrong by that
 	}
