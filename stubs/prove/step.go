@@ -2,6 +2,7 @@ package prove
 
 import (
 	"github.com/entrylab/entrylab/gen/x86"
+	"github.com/entrylab/entrylab/stubs"
 )
 
 // step runs one instruction and reports whether the path goes straight on. Where the
