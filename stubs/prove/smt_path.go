@@ -291,8 +291,8 @@ func (o *oracle) begin(sh *shadow, st *state) {
 			sh.xmm[i] = o.value(st.expect.xmm.at(i))
 		}
 	}
-	for i, t := range o.s.x87 {
-		sh.x87[i] = o.value(t.value())
+	for i := range sh.x87 {
+		sh.x87[i] = o.value(o.userX87(i))
 	}
 	sh.rsp0, sh.rsp0Word = o.value(st.rsp0.v), o.value(st.rsp0Word.v)
 	for i, w := range st.shadow {

@@ -218,6 +218,9 @@ func (o *oracle) moveX87_(sh *shadow, in *inst) {
 	switch in.op {
 	case opFXSAVE:
 		for i, w := range sh.x87 {
+			if upperST(i) {
+				w = o.define(64, fmt.Sprintf("(concat %s %s)", low(o.fresh().text, 48), low(w.text, 16)))
+			}
 			o.store(sh, at(in.dst, fxOfX87(i)), 8, w)
 		}
 		o.store(sh, at(in.dst, fxMXCSR), 8, o.define(64, fmt.Sprintf("(concat %s %s)", low(o.fresh().text, 32), low(sh.mxcsr.text, 32))))
@@ -227,6 +230,9 @@ func (o *oracle) moveX87_(sh *shadow, in *inst) {
 	case opFXRSTOR:
 		for i := range sh.x87 {
 			sh.x87[i] = o.load(sh, at(in.src, fxOfX87(i)), 8)
+			if upperST(i) {
+				sh.x87[i] = o.define(64, wide(low(sh.x87[i].text, 16), 16, 64))
+			}
 		}
 		sh.mxcsr = o.define(64, wide(low(o.load(sh, at(in.src, fxMXCSR), 8).text, 32), 32, 64))
 		for i := range sh.xmm {

@@ -134,6 +134,13 @@ func (r *runner) set(st *state) error {
 		}
 	}
 	regs.MXCSR, regs.X87 = uint32(r.word(st.mxcsr.v)), r.x87
+	if st.x87 != nil && !r.isUsers(st.x87) { // the kernel leaves it as it is
+		now, err := r.on.Registers()
+		if err != nil {
+			return err
+		}
+		regs.X87 = now.X87
+	}
 	if flags := r.words[r.s.flags]; st.steps == 0 && st.pc == r.entry && r.on.Exits() && flags&^callFlags == 0 {
 		if err := r.call(regs, flags); err != nil || r.trial.Differs != "" {
 			return err

@@ -24,7 +24,7 @@ const (
 // drawX87 returns any state in which no exception is pending.
 func drawX87(rng *rand.Rand) X87 {
 	x := X87{
-		Control: x87Masks | uint16([]int{0, 2, 3}[rng.IntN(3)])<<x87Precision | uint16(rng.IntN(4))<<x87Rounding,
+		Control: x87Masks | uint16([]int{0, 2, 3}[rng.IntN(3)])<<x87Precision | uint16(1+rng.IntN(3))<<x87Rounding, // not what FNINIT sets
 		Status:  uint16(rng.Uint32())&x87Flags | uint16(rng.IntN(8))<<x87Top,
 		Tags:    uint8(rng.Uint32()),
 	}
@@ -47,7 +47,7 @@ func (r *runner) compareX87(got X87, at string) {
 // isUsers reports whether the x87 unit holds what ring 3 had.
 func (r *runner) isUsers(x *[numX87]word) bool {
 	for i, w := range x {
-		if w.v != r.s.x87[i].value() {
+		if w.v != r.userX87(i) {
 			return false
 		}
 	}

@@ -30,12 +30,24 @@ func fxOfX87(i int) int {
 	return i - fxMXCSR + fxST
 }
 
+// upperST reports whether a word is the upper half of a register, which has 16 bits. FXSAVE
+// does not define what is above them.
+func upperST(i int) bool { return i >= fxMXCSR && (i-fxMXCSR)%2 == 1 }
+
+// userX87 returns what ring 3 is to find in a word of the x87 unit.
+func (m *machine) userX87(i int) value {
+	if upperST(i) {
+		return m.ts.and(m.s.x87[i].value(), maskOf(2))
+	}
+	return m.s.x87[i].value()
+}
+
 // readX87 returns a word of the x87 unit.
 func (m *machine) readX87(st *state, i int) word {
 	if st.x87 != nil {
 		return st.x87[i]
 	}
-	return word{v: m.s.x87[i].value()}
+	return word{v: m.userX87(i)}
 }
 
 // writeX87 changes words of the x87 unit.
@@ -87,7 +99,11 @@ func (m *machine) saveFX(st *state, at operand) bool {
 		return m.store(st, o, 8, w)
 	}
 	for i := range numX87 {
-		if !put(fxOfX87(i), m.readX87(st, i)) {
+		w := m.readX87(st, i)
+		if upperST(i) {
+			w.v = m.ts.join(w.v, outside("above ST", false).value(), 16, ^uint64(0))
+		}
+		if !put(fxOfX87(i), w) {
 			return false
 		}
 	}
@@ -117,7 +133,11 @@ func (m *machine) loadFX(st *state, at operand) bool {
 	}
 	list := map[int]word{}
 	for i := range numX87 {
-		list[i] = words[fxOfX87(i)]
+		w := words[fxOfX87(i)]
+		if upperST(i) {
+			w.v = m.ts.and(w.v, maskOf(2))
+		}
+		list[i] = w
 	}
 	m.writeX87(st, list)
 	for r := range reg(numXMM / 2) {
@@ -149,7 +169,7 @@ func (m *machine) x87Kept(st *state, f *function) bool {
 		return true
 	}
 	for i, w := range st.x87 {
-		if want := m.s.x87[i].value(); w.written() && w.v != want {
+		if want := m.userX87(i); w.written() && w.v != want {
 			return m.checkSame(st, claimX87, uint8(i), f, w, want) // one word tells it
 		}
 	}
