@@ -28,6 +28,7 @@ package confirm
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -138,6 +139,9 @@ func Variant(ctx context.Context, n stubs.Variant, paths int) (*Report, error) {
 	} else {
 		r.On = emulator
 		err := on(ctx, n, list, kernel, func(m prove.Machine) error { return r.use(ctx, emulator, trials, m, paths) })
+		if errors.Is(err, errNoCall) && r.Proof.Outcome() == prove.Refuted && ctx.Err() == nil {
+			err = r.besides(ctx, n, err)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %s: %w", n.Name, emulator, err)
 		}
@@ -149,6 +153,27 @@ func Variant(ctx context.Context, n stubs.Variant, paths int) (*Report, error) {
 		return nil, fmt.Errorf("%s: %s: %w", n.Name, onThis, err)
 	}
 	return r, nil
+}
+
+// besides confirms the witnesses of a variant with which the kernel does not come to its first
+// call: it runs another, and only what begins elsewhere than at a call can be confirmed.
+func (r *Report) besides(ctx context.Context, n stubs.Variant, why error) error {
+	other, err := stubs.ParseVariant("linux-3.19")
+	if err != nil {
+		return err
+	}
+	list := []stubs.Variant{other, n}
+	kernel, err := image.Build(image.Config{Variants: list})
+	if err != nil {
+		return err
+	}
+	trials, err := prove.NewTrials(kernel.Object, n)
+	if err != nil {
+		return err
+	}
+	r.Proof = trials.Proof
+	r.Runs = append(r.Runs, Run{Machine: inQEMU, Without: why.Error()})
+	return onQEMU(ctx, other, list, kernel, func(m prove.Machine) error { return r.witnesses(trials, m) })
 }
 
 // missing says what an emulator that has not all features lacks for a variant.
@@ -170,22 +195,30 @@ func noBochs(ctx context.Context) string {
 // fewPaths is what only the floor has fewer paths than: each is run so often then.
 const fewPaths = 10
 
+// witnesses runs the witnesses on one machine.
+func (r *Report) witnesses(t *prove.Trials, m prove.Machine) error {
+	list, err := t.Confirm(m, rand.New(rand.NewPCG(1, 2)))
+	if err != nil {
+		return err
+	}
+	r.Witnesses = len(list)
+	for _, c := range list {
+		if c.Confirmed() {
+			r.Confirmed++
+		}
+		if c.Shows != "" {
+			r.Shown = append(r.Shown, c.Shows)
+		}
+	}
+	return nil
+}
+
 // use confirms the witnesses and runs the paths on one machine.
 func (r *Report) use(ctx context.Context, machine string, t *prove.Trials, m prove.Machine, paths int) error {
 	rng := rand.New(rand.NewPCG(1, 2)) // what differs once differs again
 	if r.On == machine {
-		list, err := t.Confirm(m, rng)
-		if err != nil {
+		if err := r.witnesses(t, m); err != nil {
 			return err
-		}
-		r.Witnesses = len(list)
-		for _, c := range list {
-			if c.Confirmed() {
-				r.Confirmed++
-			}
-			if c.Shows != "" {
-				r.Shown = append(r.Shown, c.Shows)
-			}
 		}
 	}
 	run := Run{Machine: machine, NotRun: map[string]int{}}

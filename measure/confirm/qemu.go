@@ -42,6 +42,9 @@ type qemu struct {
 // on, and QEMU puts the initramfs at its end.
 const ownMemory = vm.DefaultMemoryMiB << 20 / 2
 
+// errNoCall says that a machine has not come to its first call.
+var errNoCall = errors.New("it does not come to its first call")
+
 // errDone ends a machine that is needed no more.
 var errDone = errors.New("all is run")
 
@@ -73,7 +76,9 @@ func onQEMU(ctx context.Context, n stubs.Variant, list []stubs.Variant, kernel *
 		if failed == nil {
 			failed = q.begin(entry, elsewhere)
 		}
-		if failed == nil {
+		if failed != nil {
+			failed = fmt.Errorf("%w: %w", errNoCall, failed)
+		} else {
 			failed = use(q)
 		}
 		return errors.Join(failed, errDone)

@@ -161,11 +161,16 @@ func (m *machine) iret(st *state, f *function) bool {
 	cx, flags := st.regs[rCX], st.regs[r11]
 	ok := m.checkSame(st, claimReg, uint8(rCX), f, cx, m.clobbered(st, layout.SlotCX, cx, m.fullSlot(st, layout.SlotCX)))
 	ok = m.checkSame(st, claimReg, uint8(r11), f, flags, m.clobbered(st, layout.SlotR11, flags, want[layout.SlotR11])) && ok
-	if !m.checkSame(st, claimFrame, 0, f, st.regs[rSP], m.poppedFrom(st).add(^uint64(39))) {
+	from, copied := m.copied(st)
+	if !copied && !m.checkSame(st, claimFrame, 0, f, st.regs[rSP], m.poppedFrom(st).add(^uint64(39))) {
 		return false
 	}
-	for _, p := range popped {
-		ok = m.checkSame(st, p.kind, p.n, f, m.popped(st, p.slot), want[p.slot]) && ok
+	for i, p := range popped {
+		w := m.popped(st, p.slot)
+		if copied {
+			w = m.readCell(st, from-i)
+		}
+		ok = m.checkSame(st, p.kind, p.n, f, w, want[p.slot]) && ok
 	}
 	switch {
 	case !ok || m.axes.Is(stubs.ExitIRET):
@@ -177,6 +182,13 @@ func (m *machine) iret(st *state, f *function) bool {
 		}) && ok
 	}
 	return ok
+}
+
+// copied tells where on the thread's stack IRETQ pops, if that is below the frame: a copy of
+// the hardware frame.
+func (m *machine) copied(st *state) (from int, ok bool) {
+	from, ok = st.cell(m.at(st).resolve(st.regs[rSP].v))
+	return from, ok && !m.isolated() && from-len(popped) >= int(layout.NumSlots)-1
 }
 
 // popped lists the words that IRETQ and ERETU pop, and the claim about each.

@@ -12,6 +12,10 @@ func (m *machine) msr(st *state) (uint64, bool) {
 	return v.c, v.t == nil
 }
 
+// msrCSTAR is where SYSCALL of 32-bit code arrives on AMD's CPUs (APM volume 2, 6.1.1), which
+// is no entry of a variant's.
+const msrCSTAR = 0xc0000083
+
 // isBaseMSR reports whether a MSR is a segment's base: MSR_FS_BASE, MSR_GS_BASE
 // and MSR_KERNEL_GS_BASE follow each other as the places of state.bases do.
 func isBaseMSR(n uint64) bool { return n-x86.MSR_FS_BASE < numBases }
@@ -56,6 +60,8 @@ func (m *machine) writeMSR(st *state) bool {
 			w.by = m.moved(st, st.regs[rDX].by)
 		}
 		st.msrs[msrAt(n)] = w
+		return true
+	case ok && st.phase == inSetUp && n == msrCSTAR:
 		return true
 	case ok && n == x86.MSR_IA32_FRED_RSP0 && m.fred() && st.phase == inCall:
 		st.rsp0 = m.edxEAX(st)

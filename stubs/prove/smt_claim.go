@@ -25,7 +25,11 @@ func (o *oracle) claim(sh *shadow, c obligation) (text string, ok bool) {
 		if o.isolated() && sh.phase == inCall {
 			return *o.named(&sh.trampoline[cellOf(s)])
 		}
-		return *o.named(&sh.cells[cellOf(s)])
+		at := cellOf(s)
+		if rsp := sh.regs[rSP]; sh.phase == inCall && c.key.of == toUser[opIRET] && rsp.sum && rsp.base == sh.origin.base {
+			at -= cellOf(layout.SlotIP) + 1 - int(sh.origin.off-rsp.off)/8 // it may be a copy
+		}
+		return *o.named(&sh.cells[at])
 	}
 	exit := func(s layout.Slot, r reg, constant uint64) (string, bool) {
 		switch {

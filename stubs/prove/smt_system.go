@@ -139,7 +139,7 @@ func (o *oracle) msr_(sh *shadow, write bool) bool {
 	switch n := number.off & maskOf(4); {
 	case sh.phase == inSetUp && msrAt(n) >= 0:
 		m = &sh.msrs[msrAt(n)]
-	case n == x86.MSR_IA32_PRED_CMD && write:
+	case n == x86.MSR_IA32_PRED_CMD && write, n == msrCSTAR && write:
 		m = &bv{}
 	case n == x86.MSR_IA32_SPEC_CTRL:
 		m = &sh.specCtrl

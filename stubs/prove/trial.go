@@ -234,6 +234,7 @@ type runner struct {
 	chosen   *state          // with the facts by which words are chosen
 	before   *state          // the machine at the last stop, as the proof has it; nil: the kernel ran
 	waits    int             // instructions from there that are to be run
+	pauses   bool            // the one that was run last is PAUSE: QEMU's single step goes on over the next one
 	behind   map[uint64]bool // their addresses
 	lost     map[uint64]bool
 	// elsewhere is set if the machine is at another instruction than the path.
@@ -285,7 +286,7 @@ func (r *runner) run() error {
 			if err := r.others(t.before, next, t.others); err != nil {
 				return err
 			}
-			r.waits, r.before = 1, t.before
+			r.waits, r.before, r.pauses = 1, t.before, t.in.op == opPAUSE
 			r.behind[t.at] = true
 		}
 	}
@@ -333,6 +334,8 @@ func (r *runner) arrive(t *traced) error {
 	}
 	var err error
 	switch {
+	case r.waits == 1 && r.pauses && known && r.on.CanRun():
+		err = r.on.RunTo(to)
 	case r.waits == 1 || r.waits > 1 && (!known || r.behind[to]):
 		for range r.waits {
 			if err = r.on.Step(); err != nil {

@@ -113,7 +113,7 @@ func (r *runner) set(st *state) error {
 		regs.RFLAGS |= x86.X86_EFLAGS_IF
 	}
 	for i, bit := range flagBits {
-		if st.flags[i] == on || st.flags[i] == either && st.phase == inCall && r.words[r.s.flags]&bit != 0 && st.flagBy[i] == nil {
+		if st.flags[i] == on || st.flags[i] == either && st.phase == inInterrupt && r.allFlags && st.flagBy[i] == nil || st.flags[i] == either && st.phase == inCall && r.words[r.s.flags]&bit != 0 && st.flagBy[i] == nil {
 			regs.RFLAGS |= bit
 		}
 	}
