@@ -98,14 +98,17 @@ func (v Axes) pushFrame() Block {
 // first the registers that SYSCALL has set, then RSP, with interrupts on as soon
 // as that is safe.
 func (v Axes) trapframe() Block {
-	regs := regsAt(v.low())
+	regs, thread := regsAt(v.low()), Fields[layout.Thread[Mem]](R11)
 	return Block{
 		SUBQ(regsSize-v.low(), RSP),
 		MOVQ(R11, regs.Flags),
 		MOVQ(R11, regs.R11),
 		MOVQ(RCX, regs.IP),
 		MOVQ(RCX, regs.CX),
-		v.fillSP(regs),
+		MOVQ(v.scratch(), R11),
+		MOVQ(R11, regs.SP),
+		MOVQ(gs.Current, R11).C("its PCB"),
+		ANDL(^layout.PCBFullIRET, thread.PCBFlags),
 		LABEL("entry_SYSCALL_64_after_hwframe"),
 		v.at(SPSafe),
 		MOVQ(x86.USER_DS, regs.SS),

@@ -70,8 +70,6 @@ func (v Axes) sysret() Block {
 	regs := regsAt(v.low())
 	exit := Block{LABEL("syscall_return_via_sysret"), v.at(BeforeExit), v.loadRest(regs)}
 	switch {
-	case v.Is(BuildTrapframe):
-		exit = append(exit, v.loadTrapframe(regs))
 	case v.Is(BuildMov) || v.Is(SlowC): // the order of 3.19 and 4.6
 		exit = append(exit, v.loadSYSRET(regs), loadArgs(regs))
 	default: // the order of 4.1

@@ -16,7 +16,7 @@ var _ = Register(Axis{
 	Values: []Choice{
 		{
 			// 956421fbb74c ("x86/asm/entry: Remove a bogus 'ret_from_fork' optimization").
-			Value: NewThreadSlow, Since: "Linux 3.19.1", Doc: "by the slow path, which takes any frame; with slow=c and slow=only by IRETQ after the work in C, as in Linux from 4.6 on",
+			Value: NewThreadSlow, Since: "Linux 3.19.1", Doc: "by the slow path, which takes any frame; with slow=c, slow=only and slow=doreti by IRETQ after the work in C, as in Linux from 4.6 on",
 		},
 		{
 			// Linux 3.18-rc6: arch/x86/kernel/entry_64.S, ret_from_fork.
@@ -26,7 +26,7 @@ var _ = Register(Axis{
 	},
 	Excludes: []Exclusion{
 		{
-			What: "newthread=fast with slow=c or slow=only",
+			What: "newthread=fast with slow=c, slow=only or slow=doreti",
 			Why:  "there new threads do their work in C, and it may edit any slot",
 			Is:   func(v Axes) bool { return v.Is(NewThreadFast) && !v.takesNewThreads() },
 		},

@@ -14,6 +14,7 @@ const (
 	SlowSYSRET Value = "slow=sysret"
 	SlowC      Value = "slow=c"
 	SlowOnly   Value = "slow=only"
+	SlowDoreti Value = "slow=doreti"
 )
 
 var _ = Register(Axis{
@@ -24,6 +25,12 @@ var _ = Register(Axis{
 		{Value: SlowSYSRET, Since: "Linux 4.0", Doc: "the same, but SYSRETQ ends the call if it does what IRETQ would do"},
 		{Value: SlowC, Since: "Linux 4.6", Doc: "the call begins again in do_syscall_64, which takes number and arguments from the frame, and ends as with slow=sysret"},
 		{Value: SlowOnly, Since: "Linux 4.16", Doc: "there is no fast path and no wrapper: every call goes through do_syscall_64, and its number is an int, as it is since 5.14: the upper half of RAX is ignored"},
+		{
+			// FreeBSD 10.4: sys/amd64/amd64/exception.S (fast_syscall, doreti), trap.c
+			// (amd64_syscall).
+			Value: SlowDoreti, Since: "FreeBSD 10",
+			Doc: "every call goes through amd64_syscall, which takes number and arguments from the frame; who changes what SYSRETQ does not carry sets PCB_FULL_IRET, and the exit tests it: then doreti ends the call by IRETQ",
+		},
 	},
 	Excludes: []Exclusion{
 		{
@@ -48,6 +55,26 @@ var _ = Register(Axis{
 				return (v.Is(SlowSYSRET) || v.Is(SlowC)) && v.Is(WorkCareful) && v.Is(TopLazy)
 			},
 		},
+		{
+			What: "slow=doreti without build=trapframe, or build=trapframe with another slow",
+			Why:  "amd64_syscall and doreti take what such an entry leaves, and no other code does",
+			Is:   func(v Axes) bool { return v.Is(SlowDoreti) != v.Is(BuildTrapframe) },
+		},
+		{
+			What: "slow=doreti with regs=partial or regs=room",
+			Why:  "doreti loads all registers from the frame, and nothing fills it later",
+			Is:   func(v Axes) bool { return v.Is(SlowDoreti) && !v.savesAll() },
+		},
+		{
+			What: "slow=doreti with exit=iret or exit=opportunistic",
+			Why:  "PCB_FULL_IRET alone decides between SYSRETQ and IRETQ",
+			Is:   func(v Axes) bool { return v.Is(SlowDoreti) && !v.Is(ExitSYSRET) },
+		},
+		{
+			What: "slow=doreti with work=careful",
+			Why:  "ast, which does the work, may change any slot, and a loop within the exit would not see that",
+			Is:   func(v Axes) bool { return v.Is(SlowDoreti) && v.Is(WorkCareful) },
+		},
 	},
 })
 
@@ -58,6 +85,8 @@ func (v Axes) slowFuncs(suffix string) []Func {
 		return slices.Concat([]Func{v.onlySyscall(suffix)}, v.kstackFuncs(suffix), v.exitFuncs(suffix))
 	case v.Is(SlowOnly):
 		return []Func{v.doSyscall(suffix)}
+	case v.Is(SlowDoreti):
+		return v.doretiFuncs(suffix)
 	case v.Is(SlowC):
 		return append(v.ptregs(suffix), v.doSyscall(suffix))
 	}

@@ -58,8 +58,11 @@ State on entry (SDM volume 2, SYSCALL):
 // Dispatch returns the call's path from its frame on: to the handler, and out by the
 // variant's exits. suffix is the variant's name.
 func (v Axes) Dispatch(suffix string) Block {
-	if v.Is(SlowOnly) {
+	switch {
+	case v.Is(SlowOnly):
 		return v.only(suffix)
+	case v.Is(SlowDoreti):
+		return v.fastSyscall(suffix)
 	}
 	return v.fast(suffix)
 }

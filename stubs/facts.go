@@ -1,5 +1,7 @@
 package stubs
 
+import "slices"
+
 // Fact is what the source of a release says about one part of its path.
 type Fact struct {
 	Preset string
@@ -35,7 +37,7 @@ const (
 // Facts are what the presets are checked against. They say what an instruction does
 // and when, in our own words. We chose the registers in which 6.12's C functions keep
 // things, and the order of what the source leaves unordered.
-var Facts = []Fact{
+var Facts = slices.Concat([]Fact{
 	{
 		Preset: "linux-3.19", Func: "entry_SYSCALL_64", To: "ret_from_sys_call",
 		Source: read319, Where: "system_call to the call of the handler",
@@ -477,9 +479,4 @@ var Facts = []Fact{
 			cmpq:FREDRSP0,RAX je:over movl:0x1cc,RCX RDX=RAX shrq:0x20,RDX wrmsr FREDRSP0=RAX RDI=Current andl:-3,Status
 			movl:KStackOffset,RCX rorl:5,RCX rdtsc xorl:RAX,RCX movl:RCX,KStackOffset jmp:over popq:RBX ret ud2`,
 	},
-	{
-		Preset: "freebsd", Func: "entry_SYSCALL_64", From: "syscall_return_via_sysret", To: "tracesys",
-		Source: "coder03/freebsd10.4 3d3f8b116d56, sys/amd64/amd64/exception.S", Where: "IDTVEC(fast_syscall), from the test of TD_FLAGS to sysretq; R8 to R10 are ours",
-		Acts: `RDI=di RSI=si RDX=dx R8=r8 R9=r9 R10=r10 RAX=ax R11=flags RCX=ip RSP=sp swapgs sysretq`,
-	},
-}
+}, factsOfBSD)

@@ -159,7 +159,7 @@ func TestPairwiseList(t *testing.T) {
 		}
 		seen[n.Axes] = true
 	}
-	if most := 5 * len(presets()); len(list) > most {
+	if most := 6 * len(presets()); len(list) > most {
 		t.Errorf("%d variants, want at most %d", len(list), most)
 	}
 	same := func(a, b Variant) bool { return a.Axes == b.Axes && a.Name == b.Name }

@@ -339,16 +339,16 @@ func written() []Preset {
 		},
 		{
 			Variant: Variant{Name: "freebsd", Axes: Of(
-				SPFrame, FlagsSlot, TopEager, BuildTrapframe, RegsSaved, IRQFrame, WorkTest, SFMaskBSD,
+				SPFrame, FlagsSlot, TopEager, BuildTrapframe, RegsSaved, IRQFrame, WorkTest, SlowDoreti, SFMaskBSD,
+				ESPFixOff,
 			)},
 			Release: "FreeBSD 10",
 			Adds:    "a whole trapframe by MOV, of which the exit loads no callee-saved register; SYSRET without a look at it, as whoever changes a slot says that the exit must be IRET",
 			Source:  "FreeBSD: sys/amd64/amd64/exception.S (fast_syscall, PCB_FULL_IRET), with Linux's frame and registers",
-			Follows: "coder03/freebsd10.4 3d3f8b116d56 (10.4), sys/amd64/amd64/exception.S",
+			Follows: readBSD + " and trap.c (10.4), sys/kern/subr_syscall.c",
 			Config:  configBSD,
 			Left: []string{
-				leftTrapframe, leftDirect, leftSeven,
-				"FreeBSD's doreti: calls with work to do end by 3.19's loop",
+				leftTrapframe, leftSeven, leftBSDC, leftDoreti,
 				"its selectors, which are 0x20, 0x28, 0x33, 0x3b and 0x43 in the same order",
 				"its mask as 10.4 has it, which leaves AC: FreeBSD uses SMAP, and clears AC, from 12 on", leftSwitch, leftMeasure,
 			},

@@ -216,7 +216,7 @@ func (v Axes) looksAtFrame() uint64 {
 	switch {
 	case v.Bare:
 		return 0
-	case !v.Is(ExitSYSRET):
+	case !v.Is(ExitSYSRET), v.Is(SlowDoreti):
 		return layout.LooksAlways
 	case v.Is(SlowC):
 		return layout.LooksChanged

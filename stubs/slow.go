@@ -120,6 +120,8 @@ func (v Axes) Wraps(c layout.FullFrameCall) bool {
 	switch {
 	case v.Bare || v.Is(SlowOnly):
 		return false
+	case v.Is(SlowDoreti): // the others leave all for SYSRETQ, or do not return
+		return c.Kind == layout.ReplacesFrame || c.Kind == layout.EditsSlot
 	case c.Kind == layout.EditsFlags: // 4.1 needs none any more (29722cd4ef66)
 		return v.Is(FlagsR11) || v.Is(SlowC)
 	}

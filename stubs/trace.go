@@ -21,7 +21,7 @@ const (
 
 // TracerFuncs are the functions, of the kernel and of variants, that an entry goes to for a
 // tracer.
-var TracerFuncs = []string{tracePhase1, tracePhase2, traceEnterPhase1, traceEnter, "do_syscall_64"}
+var TracerFuncs = []string{tracePhase1, tracePhase2, traceEnterPhase1, traceEnter, "do_syscall_64", amd64Syscall}
 
 // tracesys emits the code to which the fast path goes when there is a tracer. It comes back
 // if the tracer has gone meanwhile.

@@ -320,4 +320,12 @@ type Thread[T any] struct {
 	All  HListNode[T] // all living threads, newest first
 	Peer HListNode[T] // those of its process
 	Hash HListNode[T] // those of one bucket of thread_hash
+
+	// PCBFlags are FreeBSD's pcb_flags (PCB*), and Frame its td_frame: where the frame of the
+	// thread's last call is. Only variants with slow=doreti touch them.
+	PCBFlags, Frame T
 }
+
+// PCBFullIRET is set in Thread.PCBFlags by whoever changes what SYSRETQ does not take to ring 3;
+// the next call clears it (FreeBSD 10.4: sys/amd64/include/pcb.h, PCB_FULL_IRET).
+const PCBFullIRET = 1 << 0

@@ -30,12 +30,12 @@
 // frame and interrupts off.
 //
 // A symbol that the file does not define is looked up among the base's functions
-// first (do_syscall_64; or int_ret_from_sys_call and, in it,
+// first (do_syscall_64, or amd64_syscall and doreti; or int_ret_from_sys_call and, in it,
 // int_ret_from_sys_call_irqs_off), then in the kernel: sys_call_table, schedule,
 // retint_user, the sys_ handlers.
 //
 // For a thread with TIFEntryWork the entry goes by the base's tracesys_phase1 and
-// tracesys_phase2, or by do_syscall_64. A file that names none of them, and has UD2
+// tracesys_phase2, or by do_syscall_64 or amd64_syscall. A file that names none of them, and has UD2
 // there, is measured without the call that a tracer stops.
 //
 // Offsets and constants come from the include file entrylab.inc, which is available

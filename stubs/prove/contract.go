@@ -434,7 +434,7 @@ func (m *machine) handle(st *state, f *function) {
 // anyEdit reports whether every exit behind a handler with full pt_regs takes
 // whatever frame it finds.
 func (m *machine) anyEdit() bool {
-	return !m.axes.Is(stubs.ExitSYSRET) || m.axes.Is(stubs.SlowC) || m.axes.Is(stubs.SlowOnly)
+	return !m.axes.Is(stubs.ExitSYSRET) || m.axes.Is(stubs.SlowC) || m.axes.Is(stubs.SlowOnly) || m.axes.Is(stubs.SlowDoreti)
 }
 
 // edit lets a handler change slots: in the frame, and in what ring 3 is to see.

@@ -39,7 +39,7 @@ func (m *machine) jump(st *state, in *inst) {
 		return
 	}
 	if in.op == opCALL && st.phase == inCall && to.v.t == nil && m.partOf(to.v.c) != nil && (!st.expect.inside || st.calls == nil) {
-		st.expect.inside = st.expect.inside || m.at(st).same(st.regs[rDI].v, value{st.origin.t, st.origin.c - frameSize}) == isTrue
+		st.expect.inside = st.expect.inside || m.axes.Is(stubs.SlowDoreti) || m.at(st).same(st.regs[rDI].v, value{st.origin.t, st.origin.c - frameSize}) == isTrue
 		if !m.cleared(st, inner, rDI, rSI) {
 			return
 		}
@@ -60,7 +60,7 @@ func (m *machine) jump(st *state, in *inst) {
 		}
 	}
 	m.learns(st)
-	if m.boundary(st) {
+	if m.boundary(st) && !m.looksAgain(st, in) {
 		m.transfer(st, to)
 	}
 }

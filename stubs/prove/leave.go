@@ -174,6 +174,9 @@ func (m *machine) iret(st *state, f *function) bool {
 	}
 	switch {
 	case !ok || m.axes.Is(stubs.ExitIRET):
+	case m.axes.Is(stubs.SlowDoreti): // it steps over what follows SYSCALL, as SYSRETQ would not
+		single := predicate{below, known(0), m.ts.and(want[layout.SlotFlags], x86.X86_EFLAGS_TF)}
+		ok = m.checkThat(st, claimNeeded, 0, f, m.mayTakeSlowExit(st) || m.at(st).some(want[layout.SlotFlags], x86.X86_EFLAGS_TF), single, m.gotWork(st, "work, a frame that SYSRETQ does not fit, or TF")) && ok
 	case m.axes.Is(stubs.SlowIRET):
 		ok = m.check(st, claimNeeded, 0, f, m.mayTakeSlowExit(st), m.gotWork(st, "work, or a frame that SYSRETQ does not fit")) && ok
 	default:

@@ -277,6 +277,10 @@ func (m *machine) locateThread(st *state, p place, at uint64, addr value, write 
 		p.word = &st.kstack
 		return p, m.own(st)
 	}
+	if i := m.bsdWord(at &^ 7); i >= 0 {
+		p.word = &st.bsd[i]
+		return p, m.own(st)
+	}
 	if write {
 		return p, m.touches(st, addr, notOwnThread, false)
 	}

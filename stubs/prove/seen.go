@@ -109,6 +109,7 @@ func (n *namer) state(st *state) {
 	n.words(st.ahead[:])
 	n.words(st.bases[:])
 	n.words(st.random[:])
+	n.words(st.bsd[:])
 	n.words([]word{st.mxcsr, st.kstack, st.canary, st.depth, st.rsp0, st.rsp0Word, st.count})
 	n.values(value{st.lowered, st.loweredFrom})
 	n.print(pack(st.selectors != nil, st.xmm != nil, st.x87 != nil))

@@ -118,7 +118,8 @@ type shadow struct {
 	origin              bv
 	lowered             string // RSP after the random distance was subtracted; loweredFrom is what it was before, relative to origin
 	loweredFrom         uint64
-	kstack              bv    // Thread.KStackOffset
+	kstack              bv // Thread.KStackOffset
+	bsd                 [numBSD]bv
 	random              [2]bv // PerCPU.KStackRandom
 	phase               phase
 	cells               [numCells]bv

@@ -95,7 +95,11 @@ func (o *oracle) locate(sh *shadow, addr bv, op operand, write bool) (w *bv, off
 		case sh.phase != inCall || down+o.above() > layout.ThreadSize || down+o.above() <= layout.ThreadSize-threadSize:
 			return nothing()
 		}
-		switch int(layout.ThreadSize-down-o.above()) &^ 7 {
+		at := (layout.ThreadSize - down - o.above()) &^ 7
+		if i := o.bsdWord(at); i >= 0 {
+			return o.named(&sh.bsd[i]), offset
+		}
+		switch int(at) {
 		case thread.Status.Off:
 			return temporary(sh.status), offset
 		case thread.Flags.Off:

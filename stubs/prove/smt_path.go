@@ -203,6 +203,9 @@ func (o *oracle) kernel_(sh *shadow, t *traced) (own []string) {
 		sh.lowered = ""
 	}
 	take(&sh.kstack, before.kstack, after.kstack)
+	for i := range sh.bsd {
+		take(&sh.bsd[i], before.bsd[i], after.bsd[i])
+	}
 	for i := range sh.random {
 		take(&sh.random[i], before.random[i], after.random[i])
 	}
@@ -314,6 +317,9 @@ func (o *oracle) begin(sh *shadow, st *state) {
 	}
 	sh.work, sh.status = o.value(st.work), o.value(o.s.status.value())
 	sh.seen, sh.kstack = sh.work, o.value(st.kstack.v)
+	for i, w := range st.bsd {
+		sh.bsd[i] = o.value(w.v)
+	}
 	sh.cr3, sh.kernel, sh.flushes = o.value(st.cr3), o.value(st.kernel), o.value(st.flushes)
 	sh.specCtrl = o.userSpecCtrl()
 	if st.ibrs {

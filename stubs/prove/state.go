@@ -154,7 +154,8 @@ type state struct {
 	// cells that follow are counted from lowered. Nothing may touch the words between.
 	lowered     *term
 	loweredFrom uint64
-	kstack      word    // Thread.KStackOffset
+	kstack      word // Thread.KStackOffset
+	bsd         [numBSD]word
 	random      [2]word // PerCPU.KStackRandom
 	cells       stack
 	wrote       uint64 // a bit for each cell of the frame that the variant has ever given another value
@@ -249,31 +250,30 @@ type symbols struct {
 	cells      [numCells]*term // the words of the stack
 	kernel     [numRegs]*term  // registers of a thread that is switched
 	// overwritten are registers that are written before they are read, where paths meet.
-	overwritten [numRegs]*term
-	prev, next  *term                // struct Thread of the two threads of a switch
-	prevRSP     *term                // of the thread that is switched, at the call
-	ret         *term                // its return address
-	nextSP      *term                // the next thread's Thread.SP
-	nextIP      *term                // and Thread.IP
-	scratch     [numScratch]*term    // the scratch words, of the thread that is switched
-	other       [numScratch]*term    // the scratch words, as any thread left them
-	trampoline  *term                // the top of the trampoline stack
-	cr3         *term                // CR3 as a call finds it
-	flushes     *term                // UserPCIDFlushMask
-	work        *term                // Thread.Flags at the start
-	callWork    *term                // Thread.SyscallWork
-	kstack      *term                // Thread.KStackOffset
-	canary      *term                // Thread.StackCanary
-	shadow      [numShadowMSRs]*term // the MSRs of shadow stacks, as the thread that is switched had them
-	status      *term                // Thread.Status
-	percpu      map[uint64]*term     // other words of PerCPU, by offset
-	area        *term                // the per-CPU area, where the kernel's GS points
-	bases       [numBases]*term      // of the user's segments
-	selectors   [6]*term
-	xmm         [numXMM]*term // the user's, two words each
-	x87         [numX87]*term
-	mxcsr       *term
-	msrs        [numMSRs]*term // those of SYSCALL, before the set-up
+	overwritten    [numRegs]*term
+	prev, next     *term                // struct Thread of the two threads of a switch
+	prevRSP        *term                // of the thread that is switched, at the call
+	ret            *term                // its return address
+	nextSP         *term                // the next thread's Thread.SP
+	nextIP         *term                // and Thread.IP
+	scratch        [numScratch]*term    // the scratch words, of the thread that is switched
+	other          [numScratch]*term    // the scratch words, as any thread left them
+	trampoline     *term                // the top of the trampoline stack
+	cr3            *term                // CR3 as a call finds it
+	flushes        *term                // UserPCIDFlushMask
+	work, callWork *term                // Thread.Flags at the start, Thread.SyscallWork
+	bsd            [numBSD]word         // of the Thread
+	kstack, canary *term                // Thread.KStackOffset, Thread.StackCanary
+	shadow         [numShadowMSRs]*term // the MSRs of shadow stacks, as the thread that is switched had them
+	status         *term                // Thread.Status
+	percpu         map[uint64]*term     // other words of PerCPU, by offset
+	area           *term                // the per-CPU area, where the kernel's GS points
+	bases          [numBases]*term      // of the user's segments
+	selectors      [6]*term
+	xmm            [numXMM]*term // the user's, two words each
+	x87            [numX87]*term
+	mxcsr          *term
+	msrs           [numMSRs]*term // those of SYSCALL, before the set-up
 	eventSymbols
 }
 
@@ -290,7 +290,7 @@ func newSymbols() *symbols {
 		work:   symbol("thread.Flags", false), trampoline: symbol("trampoline.top", false),
 		cr3: symbol("CR3", false), flushes: symbol("UserPCIDFlushMask", false),
 		status: symbol("thread.Status", false),
-		percpu: map[uint64]*term{},
+		percpu: map[uint64]*term{}, bsd: newBSDWords(),
 	}
 	for r := range numRegs {
 		s.user[r] = symbol("user."+r.String(), true)
@@ -396,7 +396,7 @@ func (s *symbols) afterSYSCALL(entry, mask uint64) *state {
 	if mask&x86.X86_EFLAGS_IF == 0 {
 		st.irq = on
 	}
-	st.kstack = word{v: s.kstack.value()}
+	st.kstack, st.bsd = word{v: s.kstack.value()}, s.bsd
 	st.depth = word{s.percpu[uint64(percpu.CallDepth.Off)].value(), lost}
 	st.count = word{s.percpu[uint64(percpu.PreemptCount.Off)].value(), lost}
 	for i, w := range percpu.KStackRandom {

@@ -56,6 +56,11 @@ func (r *runner) memory(st *state) []memoryWord {
 	if r.axes.Is(stubs.KStackRDTSC) && st.phase == inCall {
 		one("Thread.KStackOffset", at(thread.KStackOffset.Off), st.kstack.v, false)
 	}
+	if r.axes.Is(stubs.SlowDoreti) && st.phase == inCall {
+		for i, w := range bsdWords {
+			one("Thread."+w.Name, at(w.Off), st.bsd[i].v, false)
+		}
+	}
 	if r.draws && st.phase == inCall {
 		for i, w := range st.random {
 			list = append(list, memoryWord{"PerCPU.KStackRandom", p.PerCPU + uint64(percpu.KStackRandom[i].Off), w.v, w.by, true, w.by == lost})
