@@ -17,7 +17,7 @@ const (
 var _ = Register(Axis{
 	Name: "returns", Rank: 360,
 	Of: DispatchTree, Or: alsoByFrame, OfWhy: "it is about the RETs of the do_syscall_64 whose handlers take the frame and of what that calls",
-	Doc: "how functions return: the variant's, and those of the kernel, such as the handler, which are made to do so when the variant is selected. But for returns=calldepth, which the kernel's do not count, and for what handles #DB and NMIs of ring 0",
+	Doc: "how functions return: the variant's, and those of the kernel, such as the handler, which are made to do so when the variant is selected, but for what handles #DB, NMIs and machine checks of ring 0",
 	Values: []Choice{
 		{Value: ReturnsRET, Since: "Linux 3.19", Doc: "by RET"},
 		{
@@ -42,7 +42,7 @@ var _ = Register(Axis{
 		{
 			// Linux 6.12: call_depth_return_thunk; arch/x86/kernel/callthunks.c.
 			Value: ReturnsDepth, Since: "Linux 6.2", Promises: PromiseReturns | PromiseCallDepth, Funcs: returnFuncs,
-			Doc: "by a JMP to a thunk that counts the call depth down, which the entry sets, and fills the return stack before that is empty; each function of the variant that is called counts it up (retbleed=stuff, on Skylake, in place of IBRS)",
+			Doc: "by a JMP to a thunk that counts the call depth down, which the entry sets, and fills the return stack before that is empty (retbleed=stuff, on Skylake, in place of IBRS). Each CALL counts it up where it goes: a function of the variant begins with the count, and one of the kernel has it in front, where the kernel's CALLs are made to go when the variant is selected. A CALL through a pointer is not counted, as Linux counts it in its retpoline, but the function's return is; so a call that makes one fills the return stack once more than Linux's. The kernel's functions that return flags, which no function in C does, are called and return without a count. A trap from ring 3 finds the depth of the call before, where Linux sets it",
 		},
 	},
 	Excludes: []Exclusion{{
@@ -101,12 +101,11 @@ func (v Axes) ReturnsAt() string {
 	return ""
 }
 
-// kernelReturns returns the name of the function by which the kernel's own functions
-// return, without its suffix; "" if each has its own RET. They do not count the depth of
-// calls, so a thunk that does is not for them.
-func (v Axes) kernelReturns() string {
+// returnThunk returns the name of the function by which others return, without its suffix;
+// "" if each has its own RET.
+func (v Axes) returnThunk() string {
 	for value, names := range thunkNames {
-		if v.Is(value) && value != ReturnsDepth {
+		if v.Is(value) {
 			return names.thunk
 		}
 	}
@@ -115,10 +114,8 @@ func (v Axes) kernelReturns() string {
 
 // returns ends a function.
 func (v Axes) returns(suffix string) Ins {
-	for value, names := range thunkNames {
-		if v.Is(value) {
-			return JMP(FuncName(names.thunk, suffix))
-		}
+	if thunk := v.returnThunk(); thunk != "" {
+		return JMP(FuncName(thunk, suffix))
 	}
 	return RET()
 }
@@ -128,7 +125,22 @@ func (v Axes) called() Block {
 	if !v.Is(ReturnsDepth) {
 		return nil
 	}
-	return Block{SARQ(depthShift, gs.CallDepth).C("one call deeper")}
+	return countCall
+}
+
+// countCall is CALL_DEPTH_ACCOUNT.
+var countCall = Block{SARQ(depthShift, gs.CallDepth).C("one call deeper")}
+
+// countCalls has the CALLs of the kernel's functions counted: the variant's, and those of
+// the kernel itself while the variant is selected (VariantDesc.CountsCalls).
+func (v Axes) countCalls(p *Program) {
+	if !v.Is(ReturnsDepth) {
+		return
+	}
+	p.Prefix = countCall
+	for i := range p.Funcs {
+		p.Funcs[i].CallsPrefixed = true
+	}
 }
 
 // The call depth is shifted by depthShift for each call (Linux 6.12: nospec-branch.h,

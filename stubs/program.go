@@ -32,6 +32,7 @@ func (v Axes) Program(suffix string) (Program, error) {
 	p.Funcs = append(p.Funcs, v.newThread(suffix)...)
 	p.Funcs = append(p.Funcs, v.thunk(suffix)...)
 	p.Funcs = append(p.Funcs, v.funcs(suffix)...)
+	v.countCalls(&p)
 	return p, nil
 }
 
@@ -139,7 +140,7 @@ func (n Variant) desc() layout.VariantDesc[any] {
 		OldRSP:      n.Axes.oldRSP(),
 		TrapReturn:  uint64(0),
 		NewThread:   uint64(0),
-		ErrorEntry:  uint64(0), ParanoidEntry: uint64(0), ReturnThunk: uint64(0), DebugFirst: uint64(0), DebugLast: uint64(0),
+		ErrorEntry:  uint64(0), ParanoidEntry: uint64(0), ReturnThunk: uint64(0), CountsCalls: word(n.Axes.Is(ReturnsDepth)), DebugFirst: uint64(0), DebugLast: uint64(0),
 		ForceIRET: n.Axes.forceIRET(),
 		SpecCtrl:  n.Axes.specCtrl(),
 		Info:      n.Axes.info(n.Name),
@@ -161,7 +162,7 @@ func (n Variant) desc() layout.VariantDesc[any] {
 	if n.Axes.Is(ParanoidRDGSBASE) {
 		d.ParanoidEntry, d.DebugFirst, d.DebugLast = stub(ParanoidEntry), stub(ParanoidEntry), stub(ParanoidLast)
 	}
-	if thunk := n.Axes.kernelReturns(); thunk != "" {
+	if thunk := n.Axes.returnThunk(); thunk != "" {
 		d.ReturnThunk = stub(thunk)
 	}
 	if n.Axes.Is(EntryFRED) {

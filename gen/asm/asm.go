@@ -322,11 +322,16 @@ type Func struct {
 	Saves []Reg
 	// ReturnSites leaves as many bytes at each RET as a JMP to a return thunk takes, the rest
 	// of them INT3, and puts the RET into the table between the symbols __return_sites and
-	// __return_sites_end: addresses of 8 bytes.
+	// __return_sites_end: addresses of 8 bytes, those of functions that return flags
+	// behind __return_sites_flags.
 	ReturnSites bool
-	Body        Block
+	// CallsPrefixed has the function's direct CALLs go by the program's Prefix, where they
+	// can.
+	CallsPrefixed bool
+	Body          Block
 
 	code     *Code // instead of a Body
+	prefix   bool  // it is a Program.Prefix
 	contract *contract
 	decl     uintptr // the Go function that declares it, 0 if none does
 	pc       uintptr

@@ -39,6 +39,8 @@ type reloc struct {
 	sym  string
 	add  int64
 	in   *instruction
+	// called is what a CALL goes to, if it may do so by the prefix.
+	called *encoded
 }
 
 // ref is a symbol that an instruction names.
@@ -60,6 +62,9 @@ type encoded struct {
 	labels []encLabel
 	names  map[string]*label // all labels, valid or not
 	faults []encFault
+	prefix *encoded // the program's Prefix in front of it; nil: there is none
+	// prefixes is set if it is such a prefix itself.
+	prefixes bool
 }
 
 type encLine struct {
@@ -261,7 +266,7 @@ func (e *encoder) collect(enc *encoded, sym *obj.LSym) {
 			if r.Type == objabi.R_ADDR {
 				kind = relPhys32
 			}
-			enc.relocs = append(enc.relocs, reloc{int(r.Off), kind, r.Sym.Name, r.Add, in})
+			enc.relocs = append(enc.relocs, reloc{off: int(r.Off), kind: kind, sym: r.Sym.Name, add: r.Add, in: in})
 		}
 		if m.rel != nil {
 			at := bytes.Index(enc.bytes[off:end], placeholderBytes)

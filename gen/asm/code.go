@@ -104,7 +104,7 @@ func (a *assembler) assembleCode(fn *Func) *encoded {
 			in = l.in
 			in.link(r, l.off+l.len)
 		}
-		enc.relocs = append(enc.relocs, reloc{r.Off, kind, r.Sym, add, in})
+		enc.relocs = append(enc.relocs, reloc{off: r.Off, kind: kind, sym: r.Sym, add: add, in: in})
 		enc.refs = append(enc.refs, ref{in, r.Sym, false})
 	}
 	return enc

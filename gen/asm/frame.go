@@ -29,7 +29,7 @@ func (w way) meet(v way) way {
 // follow follows RSP from each FRAME on along every path through the function
 // and compares every claim with it. Where two paths join with RSP at different
 // places, its place is unknown until the next FRAME. It also refuses a
-// function whose end can be reached.
+// function whose end can be reached, unless that is a prefix.
 func (l *lowering) follow() {
 	at := make(map[*label]int, len(l.labels)) // a label's line
 	for i, ln := range l.lines {
@@ -85,7 +85,7 @@ func (l *lowering) follow() {
 			l.insErrorf(ln.in, "Fault: %s is not a label of this function", name)
 		}
 	}
-	if ways[len(l.lines)].reach != unreached && !l.tooDeep {
+	if ways[len(l.lines)].reach != unreached && !l.tooDeep && !l.fn.prefix {
 		l.errorf(l.fn.pc, "the function's end can be reached; end it with RETURN, RET, JMP, IRETQ, SYSRETQ, ERETU, ERETS, RETFL or UD2")
 	}
 }

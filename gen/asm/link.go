@@ -75,8 +75,9 @@ const (
 // It defines __text_start, __text_end and their like for each section,
 // __kernel_end, __GROUP_start and __GROUP_end for each group, and __ex_table
 // to __ex_table_end: pairs of the address of an instruction marked with Fault
-// and the address at which to continue, sorted by the former; and __return_sites
-// to __return_sites_end (Func.ReturnSites).
+// and the address at which to continue, sorted by the former; __return_sites,
+// __return_sites_flags and __return_sites_end (Func.ReturnSites), and __call_sites,
+// __call_sites_end and __call_prefix_size (Program.Prefix).
 func Link(p Program, addr, physBase uint64) (*Object, error) {
 	rep := newReport()
 	a := newAssembler(rep)
@@ -85,7 +86,7 @@ func Link(p Program, addr, physBase uint64) (*Object, error) {
 	for _, fn := range p.Funcs {
 		a.contracts[fn.Name] = fn.contract
 	}
-	encs := a.assembleAll(grouped(p.Funcs))
+	encs := a.prefix(p, a.assembleAll(grouped(p.Funcs)))
 	texts := interned(encs)
 	lk := &linker{rep: rep, names: a.names, symbols: map[string]*symbol{}, physBase: physBase}
 	text := lk.text(encs, addr, p.Flat)
@@ -102,7 +103,7 @@ func Link(p Program, addr, physBase uint64) (*Object, error) {
 		}
 	}
 	if p.Late != nil {
-		funcs := slices.DeleteFunc(slices.Clone(lk.list), func(s Symbol) bool { return !s.Func })
+		funcs := slices.DeleteFunc(slices.Clone(lk.list), func(s Symbol) bool { return !s.Func || s.Local })
 		for _, d := range p.Late(funcs) {
 			if lk.checkData(&d) {
 				inRO = append(inRO, d)
@@ -113,7 +114,7 @@ func Link(p Program, addr, physBase uint64) (*Object, error) {
 		inRO = append(inRO, Data{Name: "str." + strconv.Itoa(i), Align: 1, Content: []any{s, "\x00"}})
 	}
 	inRO = append(inRO, Data{Name: "__ex_table", Content: lk.exTable()}, Data{Name: "__ex_table_end"})
-	inRO = append(inRO, Data{Name: "__return_sites", Content: returnSites(encs)}, Data{Name: "__return_sites_end"})
+	inRO = append(inRO, siteTables(encs)...)
 	next := func(s Section) uint64 {
 		if p.Flat {
 			return alignUp(s.Addr+s.Size, wordSize)
@@ -235,19 +236,23 @@ func (lk *linker) text(encs []*encoded, addr uint64, flat bool) Section {
 		}
 	}
 	for _, enc := range encs {
+		if enc.prefixes {
+			continue // the function that follows puts it in front of itself
+		}
 		lk.checkAt(enc.fn)
 		if enc.fn.Group != group {
 			endGroup()
 			b = pad(b, addr, page, fillByte)
 		}
-		b = append(b, bytes.Repeat([]byte{fillByte}, max(enc.fn.Gap, 0))...)
+		b = append(b, bytes.Repeat([]byte{fillByte}, max(enc.fn.Gap, 0)+enc.room())...)
 		b = padSkewed(b, addr, align, enc)
 		if enc.fn.Group != group {
 			if group, groupPC = enc.fn.Group, enc.fn.pc; group != "" {
-				lk.defineOwn("__"+group+"_start", addr+uint64(len(b)), groupPC)
+				lk.defineOwn("__"+group+"_start", addr+uint64(len(b)-enc.room()), groupPC)
 			}
 		}
 		enc.base = addr + uint64(len(b))
+		lk.putPrefix(b, enc)
 		lk.define(enc.fn.Name, enc.base, uint64(len(enc.bytes)), enc.fn, enc.fn.pc)
 		for _, lb := range enc.labels {
 			if lb.global {
@@ -413,6 +418,9 @@ func (lk *linker) patchText(text Section, enc *encoded) {
 			bits = 64
 		}
 		target, pc := s.addr, enc.base+uint64(r.off+bits/8)
+		if r.called != nil && enc.fn.CallsPrefixed {
+			target -= uint64(r.called.room())
+		}
 		if enc.fn.bits() != 64 {
 			target, pc = target-lk.physBase, pc-lk.physBase
 		}

@@ -36,11 +36,15 @@ func (enc *encoded) listing(rep *report, code []byte) Listing {
 			labels = labels[1:]
 		}
 	}
+	prefixed := enc.goesByPrefix()
 	for _, el := range enc.lines {
 		labelsTo(el.off)
 		row := Row{Off: el.off, Bytes: bytes.Clone(code[el.off : el.off+el.len]), Ins: Ins{el.in}}
 		if el.to >= 0 {
 			row.Ins = row.Ins.changed(func(in *instruction) { in.args[0] = Place(el.to) })
+		}
+		if name := prefixed[el.off]; name != "" {
+			row.Ins = row.Ins.changed(func(in *instruction) { in.args[0] = name })
 		}
 		p := rep.place(el.in.pc)
 		row.File, row.Line = p.file, p.line

@@ -88,15 +88,3 @@ func immByte(arg any) byte {
 
 // returnSite is a RET with room for a JMP: RET and four INT3.
 var returnSite = []byte{0xc3, 0xcc, 0xcc, 0xcc, 0xcc}
-
-// returnSites returns the addresses of the RETs of functions with ReturnSites.
-func returnSites(encs []*encoded) (addrs []any) {
-	for _, enc := range encs {
-		for _, l := range enc.lines {
-			if enc.fn.ReturnSites && l.in.name == "RET" {
-				addrs = append(addrs, enc.base+uint64(l.off))
-			}
-		}
-	}
-	return addrs
-}

@@ -65,6 +65,14 @@ type Program struct {
 	// Late, if not nil, makes further read-only data from the functions'
 	// final addresses: a kernel's own symbol table.
 	Late func(funcs []Symbol) []Data
+	// Prefix, if it is not empty, is code that a direct CALL of a function with ReturnSites
+	// can run first, unless that returns flags. It lies in front of each that is called so.
+	// The CALLs of functions with CallsPrefixed go there. Those of functions with ReturnSites
+	// go past it; the table between __call_sites and __call_sites_end has the places of their
+	// distances, the lowest 4 bytes of each address, and __call_prefix_size, of 8 bytes, is by
+	// how much to lower a distance for the CALL to go by the prefix. Without any the tables are
+	// empty and there is no size.
+	Prefix Block
 }
 
 // Add appends another program.
@@ -74,6 +82,9 @@ func (p *Program) Add(q Program) {
 	p.Flat = p.Flat || q.Flat
 	if q.Late != nil {
 		p.Late = q.Late
+	}
+	if q.Prefix != nil {
+		p.Prefix = q.Prefix
 	}
 }
 

@@ -130,7 +130,7 @@ func (a *assembler) realPiece(p *piece, l *lowering, enc *encoded, ln line) erro
 			if in.name != "CALL" {
 				p.code = nearBranch(shortBranch(in)[0])
 			}
-			p.relocs = []reloc{{len(p.code) - 2, relPC16, name, 0, in}}
+			p.relocs = []reloc{{off: len(p.code) - 2, kind: relPC16, sym: name, in: in}}
 			return nil
 		}
 	}

@@ -160,6 +160,7 @@ what the old variant keeps in RSPScratch would be handled by the new one's rule.
 		MOVQ(desc.Info.Needs, RSI),
 		CALL(paranoidSelect),
 		MOVQ(desc.ReturnThunk, RDI),
+		MOVQ(desc.CountsCalls, RSI),
 		CALL(returnsSelect),
 		copyField(desc.DebugFirst, Sym(debugOwn)),
 		copyField(desc.DebugLast, Sym(debugOwn).Add(8)),

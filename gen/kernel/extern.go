@@ -14,9 +14,13 @@ var (
 	exTable       = EXTERNDATA("__ex_table")
 	exTableEnd    = EXTERNDATA("__ex_table_end")
 
-	returnSites    = EXTERNDATA("__return_sites")
-	returnSitesEnd = EXTERNDATA("__return_sites_end")
-	kernelEnd      = EXTERNDATA("__kernel_end")
+	returnSites      = EXTERNDATA("__return_sites")
+	returnSitesFlags = EXTERNDATA("__return_sites_flags")
+	returnSitesEnd   = EXTERNDATA("__return_sites_end")
+	callSites        = EXTERNDATA("__call_sites")
+	callSitesEnd     = EXTERNDATA("__call_sites_end")
+	callPrefixSize   = EXTERNDATA("__call_prefix_size")
+	kernelEnd        = EXTERNDATA("__kernel_end")
 
 	// boot/proto
 	bootInfoData    = EXTERNDATA("boot_info")

@@ -7,17 +7,18 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// returnThunks returns the part that makes the returns of the kernel's functions follow the
-// selected variant (Linux 6.12: arch/x86/kernel/alternative.c, apply_returns).
+// returnThunks returns the part that makes the returns and CALLs of the kernel's functions
+// follow the selected variant (Linux 6.12: arch/x86/kernel/alternative.c, apply_returns;
+// arch/x86/kernel/callthunks.c).
 func returnThunks() Program {
-	return Program{Funcs: Funcs(returnsSelect), Data: []Data{returnThunk}}
+	return Program{Funcs: Funcs(returnsSelect), Data: []Data{returnThunk, callsCounted}}
 }
 
-// keepRET returns the names of the functions that return by RET whatever the variant: what
-// #DB of ring 0 runs, and the NMIs that it makes, or a breakpoint in a thunk would arrive there
-// again.
+// keepRET returns the names of the functions that return by RET whatever the variant, and
+// count no call: what #DB of ring 0 runs, and the NMIs that it makes, or a breakpoint in a thunk
+// would arrive there again; and what handles the other events that paranoid_body calls for.
 var keepRET = sync.OnceValue(func() (names []string) {
-	for _, f := range []func() Func{doTrapKernel, debugKernel, nmiKernel, eventMake, paranoidBody} {
+	for _, f := range []func() Func{debugKernel, nmiKernel, machineCheck, eventMake, paranoidBody} {
 		names = append(names, f().Name)
 	}
 	return names
@@ -25,6 +26,9 @@ var keepRET = sync.OnceValue(func() (names []string) {
 
 // returnThunk is where the kernel's functions jump to return, 0 if they return by RET.
 var returnThunk = BSS("return_thunk", 8, 8)
+
+// callsCounted is VariantDesc.CountsCalls of the selected variant.
+var callsCounted = BSS("calls_counted", 8, 8)
 
 // Opcodes of RET and of JMP to a distance of 32 bits, and that JMP's length.
 const (
@@ -34,20 +38,47 @@ const (
 )
 
 func returnsSelect() Func {
-	thunk, next, end, site, text := RDI, RSI, R11, R9, R10
+	thunk, counts, next, end, site, text, flags := RDI, RSI, RCX, R11, R9, R10, RDX
 	return FUNC("returns_select",
-		`returns_select(thunk) makes every RET of the kernel's functions a JMP to RDI, or a RET
-again if RDI is 0. It writes by the linear map, where the text is writable. IF is 0, but NMIs
-come: what is written at a time is the distance behind a RET or JMP, or its opcode.`,
+		`returns_select(thunk, counts) makes every RET of the kernel's functions a JMP to RDI, or
+a RET again if RDI is 0. If RSI is not 0 the thunk counts the call depth down and clobbers
+the flags: then the functions' CALLs go by the code that counts it up, and those that
+return flags return by RET and are not counted. It writes by the linear map, where the text
+is writable. IF is 0, but NMIs come: what is written at a time is the distance of a CALL, that
+behind a RET or JMP, or its opcode.`,
 		CMPQ(thunk, Sym(returnThunk)),
 		IF(E, RETURN()),
 		MOVQ(thunk, Sym(returnThunk)),
-		LEAQ(Sym(returnSites), next),
-		LEAQ(Sym(returnSitesEnd), end),
 		MOVQ(layout.PhysMap-layout.KernelBase, text),
+
+		CMPQ(counts, Sym(callsCounted)),
+		IF(NE,
+			MOVQ(counts, Sym(callsCounted)),
+			MOVQ(Sym(callPrefixSize), RAX),
+			TESTQ(counts, counts),
+			IF(NE, NEGQ(RAX)),
+			LEAQ(Sym(callSites), next),
+			LEAQ(Sym(callSitesEnd), end),
+			LOOP(
+				CMPQ(next, end),
+				BREAK(AE),
+				MOVSLQ(next.At(0), site),
+				ADDL(RAX, site.Index(text, 1)),
+				ADDQ(4, next),
+			),
+		),
+
+		LEAQ(Sym(returnSites), next),
+		LEAQ(Sym(returnSitesFlags), flags),
+		LEAQ(Sym(returnSitesEnd), end),
 		LOOP(
 			CMPQ(next, end),
 			BREAK(AE),
+			CMPQ(next, flags),
+			IF(E,
+				TESTQ(counts, counts),
+				IF(NE, XORL(thunk, thunk)),
+			),
 			MOVQ(next.At(0), site),
 			MOVQ(thunk, RAX),
 			SUBQ(site, RAX),
@@ -65,30 +96,32 @@ come: what is written at a time is the distance behind a RET or JMP, or its opco
 		MOVQ(CR0, RAX), // serializes: what is written is what is fetched (SDM volume 3, 9.1.3)
 		MOVQ(RAX, CR0),
 		RETURN(),
-	).Takes(RDI).Keeps(R8)
+	).Takes(RDI, RSI).Keeps(R8)
 }
 
-// returnsToKernel returns if the word at the distance at from the interrupted RSP is an address
-// of the kernel's functions: one of them is returning by the variant's thunk, which lies in the
-// group "entry", and its callers are not to be preempted. A thunk calls once at most, so that the
-// address is the first word or the second. Clobbers RAX, RCX, RDX.
-func returnsToKernel(sp Mem, at int) Block {
+// returnsToKernel returns if behind addresses of the group "entry" the word on the
+// interrupted stack is an address of the kernel's functions: one of them is returning by the
+// variant's thunk, which lies in that group, and its callers are not to be preempted. A thunk
+// calls itself, to fill the CPU's return stack 16 times. The words end at the latest where the
+// CPU has pushed ring 3's SS. Clobbers RAX, RCX, RDX, RSI.
+func returnsToKernel(sp Mem) Block {
 	return Block{
 		MOVQ(sp, RDX),
-		MOVQ(RDX.At(at), RAX),
+		LEAQ(Sym(entryStart), RCX),
+		LEAQ(Sym(entryEnd), RSI),
+		DO(
+			MOVQ(RDX.At(0), RAX),
+			ADDQ(8, RDX),
+			CMPQ(RAX, RCX),
+			BREAK(B),
+			CMPQ(RAX, RSI),
+		).WHILE(B),
 		LEAQ(Sym(textStart), RCX),
 		CMPQ(RAX, RCX),
 		IF(AE,
-			LEAQ(Sym(entryStart), RCX),
+			LEAQ(Sym(textEnd), RCX),
 			CMPQ(RAX, RCX),
 			IF(B, RETURN()),
-			LEAQ(Sym(entryEnd), RCX),
-			CMPQ(RAX, RCX),
-			IF(AE,
-				LEAQ(Sym(textEnd), RCX),
-				CMPQ(RAX, RCX),
-				IF(B, RETURN()),
-			),
 		),
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/stubs"
@@ -183,10 +184,13 @@ func dataAt(obj *asm.Object, addr uint64) []byte {
 	return nil
 }
 
+// funcAt returns the function that a CALL or JMP of an address reaches. A CALL that the
+// kernel would count goes past the count: what stands for the kernel's functions returns by
+// RET, which is not counted either.
 func funcAt(obj *asm.Object, addr uint64) string {
 	for _, sym := range obj.Symbols {
 		if sym.Addr == addr && sym.Func {
-			return sym.Name
+			return strings.TrimPrefix(sym.Name, asm.PrefixName)
 		}
 	}
 	return trap

@@ -61,6 +61,7 @@ func all(t testing.TB) []stubs.Variant {
 }
 
 var axes = []string{
+	"linux-6.12+returns=calldepth", // whose CALLs the kernel counts
 	"sp=frame,flags=flags,top=eager,build=push,regs=full,exit=iret,irq=off,work=test",
 	"sp=frame,flags=flags,top=eager,build=mov,regs=full,exit=opportunistic,irq=frame",
 	"sp=frame,flags=flags,top=eager,build=mov,regs=room,exit=iret,irq=frame",

@@ -284,7 +284,9 @@ func (o *object) replace(p *asm.Program, suffix string) {
 			r.Sym = stubs.FuncName(r.Sym, suffix)
 		}
 	}
-	p.Funcs = append(p.Funcs, asm.CODE(text, "from "+filepath.Base(o.path), &code).In("entry"))
+	fn := asm.CODE(text, "from "+filepath.Base(o.path), &code).In("entry")
+	fn.CallsPrefixed = len(p.Prefix) > 0
+	p.Funcs = append(p.Funcs, fn)
 }
 
 // assemble runs as on a file, or on a text in its place, and reads the object file.

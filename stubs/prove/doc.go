@@ -168,7 +168,8 @@
 //     CPU predicts it to go is its address or a stop. returns=its: every RET and every
 //     indirect branch of the call ends in the upper half of a cache line.
 //     returns=calldepth: the call depth is set before all this; each CALL of a function of
-//     the variant is counted, and no RET is executed with a depth of 0.
+//     the variant or of the kernel is counted by the first instruction where it goes, and no
+//     RET is executed with a depth of 0.
 //
 //     leave=trampoline, landing=endbr: the exit goes by the trampoline stack; the entry
 //     begins with ENDBR64.
@@ -219,7 +220,8 @@
 // thread switch in the middle of the call would follow the new variant's rule.
 //
 // PerCPU.IBPBExit is 0, as no guest runs. PerCPU.CallDepth comes back from another thread
-// as it was or as that of a full return stack, and the kernel's functions leave it alone.
+// as it was or as that of a full return stack, and the kernel's functions return by the
+// variant's thunk, which leaves it above 0.
 // PerCPU.PreemptCount is 0, but for its highest bit, when a call begins; while it is not, an
 // interrupt lets no other thread run. Thread.TaskFlags and Thread.UnwindMask are 0.
 //

@@ -49,8 +49,8 @@ func (m *machine) jump(st *state, in *inst) {
 			return
 		}
 		st.calls = &called{st.calls, st.pc}
-		if p := m.partOf(to.v.c); to.v.t == nil && p != nil && p.addr == to.v.c {
-			st.counts = m.promises.Has(stubs.PromiseCallDepth) && st.phase == inCall
+		if !m.counts(st, to) {
+			return
 		}
 	}
 	if in.op == opJMP && in.src.kind == isImm && to.v.c <= st.at && m.partOf(to.v.c) != nil {

@@ -58,6 +58,7 @@ type subject struct {
 	forgets              uint64   // address of the RET that the entry has the CPU forget; 0: none
 	promise              promise
 	parts                []part
+	prefixes             []part // of the kernel's functions, which count their CALLs
 	entry                uint64
 	switchTo             uint64
 	// trapReturn is where the variant ends traps, newThread where it begins threads; 0 if
@@ -230,9 +231,23 @@ func (s *subject) partOf(addr uint64) *part {
 	return nil
 }
 
+// prefixOf returns the prefix of a function of the kernel that holds an address, nil if
+// none does.
+func (s *subject) prefixOf(addr uint64) *part {
+	for i := range s.prefixes {
+		if p := &s.prefixes[i]; addr-p.addr < uint64(len(p.code)) {
+			return p
+		}
+	}
+	return nil
+}
+
 // fetch decodes the instruction at an address.
 func (s *subject) fetch(addr uint64) (*inst, error) {
 	p := s.partOf(addr)
+	if p == nil {
+		p = s.prefixOf(addr)
+	}
 	if p == nil {
 		return nil, errRefused
 	}
@@ -280,7 +295,7 @@ func (m *machine) goTo(st *state, addr uint64) {
 		m.enter(st, f)
 		return
 	}
-	if m.partOf(addr) == nil {
+	if m.partOf(addr) == nil && m.prefixOf(addr) == nil {
 		switch {
 		case m.names[addr] != "":
 			m.undecided(st, claimTarget, m.names[addr]+", of which the proof knows no contract")

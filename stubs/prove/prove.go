@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/entrylab/entrylab/gen/asm"
@@ -135,7 +136,9 @@ func linkAt(n stubs.Variant, addr uint64) (*asm.Object, error) {
 		return nil, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(contracts)) {
-		p.Funcs = append(p.Funcs, asm.FUNC(name, "", asm.UD2()))
+		f := asm.FUNC(name, "", asm.UD2())
+		f.ReturnSites = true
+		p.Funcs = append(p.Funcs, f)
 	}
 	p.Data = append(p.Data, asm.BSS("sys_call_table", 8*(layout.SysCallMax+1), 64), asm.BSS("x64_call_table", 8*(layout.SysCallMax+1), 64), asm.BSS("percpu", int(percpuSize), 64))
 	obj, err := asm.Link(p, addr, addr&^(1<<31-1))
@@ -188,6 +191,9 @@ func newSubject(obj *asm.Object, n stubs.Variant) (*subject, error) {
 			continue
 		}
 		s.names[sym.Addr] = sym.Name
+		if of, ok := strings.CutPrefix(sym.Name, asm.PrefixName); ok && contracts[of] != nil && s.promises.Has(stubs.PromiseCallDepth) {
+			s.prefixes = append(s.prefixes, part{sym.Name, sym.Addr, bytesAt(obj, sym.Addr, sym.Size), make([]*inst, sym.Size)})
+		}
 		if _, variant, ok := stubs.CutFuncName(sym.Name); ok && variant == n.Name {
 			code := bytesAt(obj, sym.Addr, sym.Size)
 			if code == nil {

@@ -20,9 +20,10 @@ type predictors struct {
 	covered, untrained, barrier bool
 	// fresh is set once the call depth is that of a call from ring 3.
 	fresh bool
-	// counts is set behind a CALL of one of the variant's functions that must count it.
-	counts bool
-	depth  word // PerCPU.CallDepth
+	// counts is set behind a CALL that must be counted where it goes, counting at the
+	// instruction that does so.
+	counts, counting bool
+	depth            word // PerCPU.CallDepth
 }
 
 // predictorText says what a claim about the predictors states.
@@ -144,28 +145,48 @@ func (m *machine) hasForgotten(st *state) bool {
 	return (!m.promises.Has(stubs.PromiseUntrained) || st.untrained) && (!m.promises.Has(stubs.PromiseCallDepth) || st.fresh) && (!m.promises.Has(stubs.PromiseIBPB) || st.barrier)
 }
 
+// counts notes that the CALL which has pushed its return address must be counted where it
+// goes, and claims that it goes to what counts it.
+func (m *machine) counts(st *state, to word) bool {
+	if !m.promises.Has(stubs.PromiseCallDepth) || st.phase != inCall || to.v.t != nil {
+		return true
+	}
+	if m.kernel[to.v.c] != nil {
+		return m.check(st, claimCounted, 0, nil, false, nil)
+	}
+	p := m.partOf(to.v.c)
+	if p == nil {
+		p = m.prefixOf(to.v.c)
+	}
+	st.counts = p != nil && p.addr == to.v.c
+	return true
+}
+
 // setsDepth claims what is stored in PerCPU.CallDepth.
 func (m *machine) setsDepth(st *state, old, v value) bool {
 	fresh := st.calls == nil && v.is(1<<63)
 	st.fresh = st.fresh || fresh
-	counted := v == m.ts.sar(old, 5) || v == m.ts.shl(old, 5)
+	counted := st.counting && v == m.ts.sar(old, 5) || v == m.ts.shl(old, 5)
 	full := v.is(^uint64(0)) && (st.phase == inResume && st.filled || m.filledBy(st) >= stubs.DepthFill)
 	return m.check(st, claimDepth, 0, nil, fresh || counted || full, func() (string, string, *origin) { return m.show(st, v), "another", nil })
 }
 
-// otherDepth lets other threads count their calls. When this thread runs again its switch
-// has filled the return stack, and the count is the old one or that of a full stack. So the
-// model leaves the count alone where only an interrupt may come: a full stack is as good.
+// otherDepth does to the count what a function of the kernel does: it returns by the
+// variant's thunk, which leaves it above 0, whatever the function and other threads have
+// counted. Where only an interrupt may come the model leaves the count alone: this thread's
+// switch has filled the return stack, and the count is the old one or that of a full stack,
+// which is as good.
 func (m *machine) otherDepth(st *state) {
-	if !m.promises.Has(stubs.PromiseCallDepth) || m.walk != nil || st.depth.by == lost {
+	if !m.promises.Has(stubs.PromiseCallDepth) {
 		return
 	}
-	left := m.at(st).same(st.depth.v, known(0)) == isFalse
+	if m.walk != nil { // as many calls as returns
+		st.depth.v = m.ts.shl(st.depth.v, 5)
+		return
+	}
 	v := symbol("PerCPU.CallDepth", false).value()
 	st.depth = word{v, lost}
-	if left {
-		m.given(st, predicate{equal, v, known(0)}, false)
-	}
+	m.given(st, predicate{equal, v, known(0)}, false)
 }
 
 // returnsFrom returns the addresses of the RETs from a label of the variant to the end of

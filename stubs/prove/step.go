@@ -11,6 +11,7 @@ func (m *machine) step(st *state) bool {
 	m.returns(st)
 	m.steps++
 	st.steps++
+	before := st.at
 	st.at = st.pc
 	m.audits(st, st.pc, false)
 	if len(m.todo) > maxWaiting {
@@ -23,7 +24,8 @@ func (m *machine) step(st *state) bool {
 	in, err := m.fetch(st.pc)
 	if err != nil {
 		f := m.kernel[st.pc]
-		if p := m.partOf(st.pc); p == nil && f != nil && m.entry == 0 { // a head falls into it
+		if p := m.partOf(st.pc); p == nil && f != nil && (m.entry == 0 || m.prefixOf(before) != nil) { // a head falls into it, or a prefix
+			st.to = known(st.pc)
 			m.enter(st, f)
 		} else if p == nil {
 			m.differs(st, claimTarget, 0, nil, word{v: known(st.pc)}, "an instruction of the variant: it runs off the end of the function")
@@ -33,6 +35,7 @@ func (m *machine) step(st *state) bool {
 		return false
 	}
 	m.visits(st, in)
+	st.counting = st.counts
 	if st.counts {
 		st.counts = false
 		if !m.check(st, claimCounted, 0, nil, in.op == opSAR && in.dst.kind == inMem && in.dst.seg == segGS && in.dst.imm == int64(percpu.CallDepth.Off), nil) {

@@ -69,6 +69,9 @@ func (r *runner) memory(st *state) []memoryWord {
 	if r.countsPreempt && st.phase == inCall {
 		one("PerCPU.PreemptCount", p.PerCPU+uint64(percpu.PreemptCount.Off), st.count.v, true)
 	}
+	if w := st.depth; r.promises.Has(stubs.PromiseCallDepth) && (st.phase == inCall || st.phase == inResume) {
+		list = append(list, memoryWord{"PerCPU.CallDepth", p.PerCPU + uint64(percpu.CallDepth.Off), w.v, w.by, true, w.by == lost})
+	}
 	if r.promises.Has(stubs.PromisePCID) {
 		others := r.before == nil || r.before.flushes != st.flushes && st.flushes.t != nil && st.flushes.t.op == isSymbol
 		one("UserPCIDFlushMask", p.PerCPU+uint64(percpu.UserPCIDFlushMask.Off), st.flushes, others)
