@@ -118,6 +118,28 @@ func TestZombies(t *testing.T) {
 	reportParts(t, res, console)
 }
 
+// TestCrowd has as many children as there can be in 16 MiB, and more memory written to than
+// there is: fork fails cleanly, what is killed for its memory is a child, and its parent and
+// init live on.
+func TestCrowd(t *testing.T) {
+	t.Parallel()
+	m := machine(t, vm.ICount)
+	m.MemoryMiB = 16
+	c := boot.Config{Variants: []stubs.Variant{linux319(t)}, Init: cProgram(t, "processes"), Args: []string{"crowds"}, VM: m}
+	res, console := bootInit(t, c)
+	reportParts(t, res, console)
+	t.Run("no child is killed", func(t *testing.T) {
+		p, err := boot.Prepare(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Kernel = patched(t, p.Kernel, "out_of_memory", "7406", "9090") // JE behind CMPQ Process.Threads, RAX; NOP
+		if res, console := bootMachine(t, p); res.Outcome != vm.Signaled {
+			t.Errorf("not caught: %v\n%s", res.Outcome, console)
+		}
+	})
+}
+
 // TestCostsOfMany counts what calls about one dead child cost beside 10 others and beside
 // 10,000: the same, unless all processes are in one bucket.
 func TestCostsOfMany(t *testing.T) {

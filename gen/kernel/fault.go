@@ -96,6 +96,8 @@ __ex_table says, or the kernel dies. IF is 0.`,
 
 		LABEL("no_memory"),
 		CALL(outOfMemory),
+		TESTL(RAX, RAX),
+		IF(NE, RETURN()), // the instruction is tried again
 		TESTB(3, regs.CS),
 		IF(NE, RETURN()),
 		MOVQ(frame, RDI),
@@ -342,12 +344,60 @@ grows downwards, by RLIMIT_STACK at most and not as far as the area below. Retur
 }
 
 func outOfMemory() Func {
-	return FUNC("out_of_memory", "out_of_memory makes the current process, which has touched more memory than there is, die as by SIGKILL. If it is init, the machine ends.",
-		CMPQ(gs.PID, initPID),
-		IF(NE,
-			MOVQ(gs.Current, RAX),
-			JMP(killForced),
+	victim, t := RBX, R12
+	p := process(victim)
+	return FUNC("out_of_memory",
+		`out_of_memory finds memory for the current process, which touches more than there is. The
+newest process dies as by SIGKILL, as its parent outlives it then, but never init (as with
+Linux's OOM killer, which takes the largest). If that is another than the current one, all
+that it has mapped is free at once and the result is 1: try again; else it is 0. If there is
+none but init, the machine ends. IF is 0.`,
+		MOVQ(sched.Processes, victim),
+		LOOP(
+			CMPQ(p.PID, initPID), // the last
+			IF(E,
+				CMPQ(gs.PID, initPID),
+				JE("init"),
+				JMP("self"),
+			),
+			CMPQ(victim, gs.Process),
+			JE("self"),
+			CMPQ(p.Threads, 0), // a zombie
+			IF(NE,
+				CMPQ(p.Exiting, 0), // has nothing left, or soon
+				IF(E,
+					MOVQ(p.ThreadList, RAX),
+					MOVQ(thread(RAX).MM, RDI),
+					MOVQ(mm(RDI).Space, RAX),
+					MOVQ(space(RAX).Threads, RAX),
+					CMPQ(RAX, p.Threads),
+					BREAK(E), // else one of the two that vfork has made
+				),
+			),
+			MOVQ(p.All.Next, victim),
 		),
+		MOVQ(1, p.Exiting),
+		MOVQ(sigKILL, p.Status),
+		CALL(spaceEmpty),
+		eachPeer(victim, t,
+			MOVQ(t, RAX),
+			CALL(killForced),
+			MOVQ(t, RDI),
+			MOVQ(-EINTR, RSI),
+			CALL(wakeUp),
+		),
+		LEAQ(Str("entrylab: out of memory: process "), RDI),
+		CALL(printk),
+		MOVQ(p.PID, RDI),
+		CALL(printkDec),
+		LEAQ(Str(" killed\n"), RDI),
+		CALL(printk),
+		returns(1),
+		LABEL("self"),
+		MOVQ(gs.Current, RAX),
+		CALL(killForced),
+		returns(0),
+		LABEL("init"),
 		LEAQ(Str("entrylab: out of memory: all "), RDI),
 		CALL(printk),
 		MOVQ(Sym(pagesTotal), RDI),
@@ -357,5 +407,5 @@ func outOfMemory() Func {
 		CALL(printk),
 		MOVL(layout.ExitSignal, RDI),
 		JMP(machineExit),
-	).Takes()
+	).Saving(RBX, R12).Takes().Returns(RAX)
 }

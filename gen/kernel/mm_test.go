@@ -21,7 +21,7 @@ func TestMemoryLinks(t *testing.T) {
 	}
 	for _, name := range []string{
 		"boot_fail", "die", "fd_file", "fixup_exception", "force_sig_fault", "fput", "group_exit", "initrd_lookup", "kill_forced", "machine_exit", "memfd_page",
-		"printk", "printk_dec", "process_load", "set_comm", "set_variant", "strlen", "thread_alloc", "thread_join", "wake_up_new",
+		"printk", "printk_dec", "process_load", "set_comm", "set_variant", "strlen", "thread_alloc", "thread_join", "wake_up", "wake_up_new",
 	} {
 		f := all[name]
 		f.Saves, f.Body = nil, Block{UD2()}

@@ -37,7 +37,8 @@ func spaceCopy() Func {
 	made := space(madePtr)
 	return FUNC("space_copy",
 		`space_copy gives the MM RDI, which mm_alloc has made for another process, a Space with
-a copy of all that is mapped in the loaded one. Returns 0 or -ENOMEM; mm_put then frees
+a copy of all that is mapped in the loaded one. Returns 0 or -ENOMEM, also if only reserved
+pages would be left, which both need to write to what they have; mm_put then frees
 the Space with the MM. Memory locks are not inherited.`,
 		MOVQ(RDI, mmPtr),
 		MOVQ(memory.Space, fromPtr),
@@ -76,7 +77,10 @@ the Space with the MM. Memory locks are not inherited.`,
 			MOVQ(mmPtr, RDI),
 			CALL(pagesCopy),
 			TESTQ(RAX, RAX),
-			IF(E, RETURN()),
+			IF(E,
+				CMPQ(Sym(pagesFree), layout.ReservePages),
+				IF(A, RETURN()),
+			),
 		),
 		MOVQ(mmPtr, RDI),
 		CALL(spaceEmpty),

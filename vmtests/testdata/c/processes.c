@@ -3,6 +3,7 @@
 #include "check.h"
 
 #include <dirent.h>
+#include <limits.h>
 #include <linux/futex.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -759,6 +760,81 @@ static void alive(int most)
 	}
 }
 
+// crowd has more and more children live at once, each of which writes to pages that it has
+// from its parent, until fork fails for lack of memory, and then writes to all pages of the
+// parent that they have as well. A child may be killed meanwhile for its memory: its parent
+// lives, and no page is lost.
+static void crowd(void)
+{
+	enum { own = 200, of_child = 16, most = 4096 };
+	int all_killed = 0;
+	static char pages[own][4096];
+	long least = LONG_MAX; // one page more or less may hold the last of the kernel's small objects
+	for (int time = 1; time <= 8; time++) {
+		int end[2], st, n = 0, err = 0, waited = 0, killed = 0;
+		CHECK(pipe(end) == 0, "pipe");
+		for (int i = 0; i < own; i++)
+			pages[i][0] = time;
+		while (n < most) {
+			pid_t pid = fork();
+			if (pid == 0) {
+				char c;
+				int bad = close(end[1]) != 0;
+				for (int i = 0; i < of_child; i++)
+					pages[i][0] = -time;
+				bad |= read(end[0], &c, 1) != 0; // until the parent closes its end
+				for (int i = 0; i < own; i++)
+					bad |= pages[i][0] != (i < of_child ? -time : time);
+				_exit(bad);
+			}
+			if (pid < 0) {
+				err = errno;
+				break;
+			}
+			n++;
+		}
+		CHECK(err == ENOMEM && n > 10, "fork %d: %s", n, strerror(err));
+		for (int i = 0; i < own; i++)
+			pages[i][1] = time;
+		close(end[0]);
+		close(end[1]);
+		while (wait(&st) > 0) {
+			CHECK(st == 0 || st == SIGKILL, "status %x", st);
+			killed += st != 0;
+			waited++;
+		}
+		CHECK(errno == ECHILD && waited == n && killed < n, "%d of %d waited for, %d were killed: %s", waited, n, killed, strerror(errno));
+		for (int i = 0; i < own; i++)
+			CHECK(pages[i][0] == time && pages[i][1] == time, "page %d is %d, %d", i, pages[i][0], pages[i][1]);
+		one_of_each(); // frees what the last of them had
+		long after = free_pages();
+		printf("%d children, of whom %d were killed; %ld pages are free\n", n, killed, after);
+		all_killed += killed;
+		if (time > 4)
+			CHECK(after >= least, "%ld pages are free, before %ld", after, least);
+		else if (time > 1 && after < least)
+			least = after;
+	}
+	CHECK(all_killed > 0, "there was memory for all");
+}
+
+// crowds does so as init, and as a child of init, which lives as well.
+static void crowds(void)
+{
+	static char pages[300][4096];
+	crowd();
+	memset(pages, 1, sizeof pages);
+	pid_t pid = fork();
+	if (pid == 0) {
+		crowd();
+		_exit(failed);
+	}
+	int st = status(pid);
+	CHECK(st == 0, "child: %x", st);
+	memset(pages, 2, sizeof pages);
+	one_of_each();
+}
+
 // costs counts, by a TSC that counts instructions, what one child's calls cost while there are
 // few others and while there are many: all dead, the first ones asked for. No cost grows with
 // their number, but for the few steps of a list that is one of thousands.
@@ -901,6 +977,11 @@ int main(int argc, char **argv, char **envp)
 		alive(atoi(argv[2]));
 		if (!failed)
 			printf("ok alive\n");
+		return finish();
+	}
+	if (argc > 1 && strcmp(argv[1], "crowds") == 0) {
+		setvbuf(stdout, NULL, _IONBF, 0); // a child prints nothing of its parent's
+		RUN(crowds);
 		return finish();
 	}
 	if (argc > 2 && strcmp(argv[1], "costs") == 0) {
