@@ -44,7 +44,19 @@ const (
 // a panic or init's end is the machine's, and the crypto API's self-tests are left out, which
 // take a distribution's kernel as long as the rest of its boot (Linux:
 // Documentation/admin-guide/kernel-parameters.txt).
-const Words = "console=ttyS0 quiet panic=-1 reboot=t cryptomgr.notests"
+const Words = "quiet cryptomgr.notests " + mustHave
+
+// mustHave are the words without which nothing is heard of a kernel, or it does not end.
+const mustHave = "console=ttyS0 panic=-1 reboot=t"
+
+// CommandLine returns Words with further ones. Of a word that comes twice Linux takes the
+// last, so those that must be there stand behind the others.
+func CommandLine(words string) string {
+	if words == "" {
+		return Words
+	}
+	return Words + " " + words + " " + mustHave
+}
 
 // file is an image, which the emulator reads again.
 var file = bounded.Kind{Thing: "Linux kernel", Most: 2 << 30, Regular: true, Advice: "give a vmlinuz, bzImage or vmlinux"}
@@ -114,17 +126,29 @@ func (im *Image) bzImage(head []byte, size int64) error {
 		im.payload, im.length = code+long(offPayload), long(offPayloadLength)
 	}
 	at := word(offKernelVersion) + 0x200
-	if at >= int64(len(head)) {
+	if at >= min(code, int64(len(head))) {
 		return fmt.Errorf("the kernel's release is said to be at %#x, beyond its setup code", at)
 	}
 	text, _, _ := strings.Cut(string(head[at:]), "\x00")
 	im.Release, _, _ = strings.Cut(text, " ")
-	if im.Release == "" || len(im.Release) > longestName {
+	if im.Release == "" || len(im.Release) > longestName || strings.ContainsFunc(im.Release, notPrinted) {
 		return fmt.Errorf("no release at %#x", at)
+	}
+	if end := im.payload + im.length; im.length > 0 && end > size {
+		return fmt.Errorf("the compressed kernel in it is damaged: it is said to end at byte %d of %d", end, size)
+	}
+	if len(head) > int(im.payload) && im.length > 0 {
+		part := head[im.payload:]
+		if _, err := methodOf(part[:min(int64(len(part)), im.length)]); err != nil {
+			return fmt.Errorf("the compressed kernel in it is damaged: %w", err)
+		}
 	}
 	im.Version = debianVersion.FindString(text)
 	return nil
 }
+
+// notPrinted reports whether a rune is none of those that a release consists of.
+func notPrinted(r rune) bool { return r <= ' ' || r > '~' }
 
 // debianVersion is what Debian's builds say in their banner.
 var debianVersion = regexp.MustCompile(`Debian [0-9][^ ]*`)
@@ -208,12 +232,22 @@ var others = []struct {
 	magic string
 	is    string
 }{
+	{0x38, "RSC\x05", "it is a kernel for RISC-V (an Image), not for x86-64"},
 	{0x38, "ARM\x64", "it is a kernel for ARM (an arm64 Image), not for x86-64"},
 	{4, "zimg", "it is a compressed EFI kernel (CONFIG_EFI_ZBOOT) of another architecture: x86-64 has bzImages"},
 	{0, "\x1f\x8b", "it is compressed by gzip as a whole, as kernels of other architectures are: uncompress it, or give a bzImage"},
 	{0, "\x28\xb5\x2f\xfd", "it is compressed by zstd as a whole: uncompress it, or give a bzImage"},
 	{0, "\xfd7zXZ", "it is compressed by xz as a whole: uncompress it, or give a bzImage"},
+	{0, "BZh", "it is compressed by bzip2 as a whole: uncompress it, or give a bzImage"},
+	{0, "\x89LZO", "it is compressed by lzop as a whole: uncompress it, or give a bzImage"},
+	{0, "\x04\x22\x4d\x18", "it is compressed by lz4 as a whole: uncompress it, or give a bzImage"},
+	{0, "\x02\x21\x4c\x18", "it is compressed by lz4 as a whole: uncompress it, or give a bzImage"},
 	{0, "\x27\x05\x19\x56", "it is a U-Boot image of another architecture: x86-64 has bzImages"},
+	{0, "\xd0\x0d\xfe\xed", "it is a device tree or a FIT image, of another architecture: x86-64 has bzImages"},
+	{0, "PK\x03\x04", "it is an archive (zip): take the kernel out of it"},
+	{0, "\xed\xab\xee\xdb", "it is a package: take the kernel out of it, as by rpm2cpio"},
+	{0x101, "ustar", "it is an archive (tar): take the kernel out of it"},
+	{0, "QFI\xfb", "it is the image of a disk, not a kernel"},
 	{0, "!<arch>", "it is an archive or a package: take the kernel out of it, as by dpkg-deb -x"},
 	{0, "070701", "it is an initramfs, not a kernel"},
 }

@@ -77,7 +77,7 @@ func write(t *testing.T, data []byte) string {
 // TestOpen: an image tells its release, and what cannot be booted is told in one
 // sentence.
 func TestOpen(t *testing.T) {
-	whole := image([]byte("not looked at"))
+	whole := image([]byte("\x1f\x8bnot looked at"))
 	edit := func(off int, s string) []byte {
 		b := bytes.Clone(whole)
 		copy(b[off:], s)
@@ -96,6 +96,9 @@ func TestOpen(t *testing.T) {
 
 		{"no kernel", []byte(strings.Repeat("no kernel ", 100)), "", "is not a Linux kernel image (vmlinuz, bzImage, vmlinux): no HdrS at 0x202; one that is encrypted must be decrypted first"},
 		{"encrypted", bytes.Repeat([]byte{0xa5, 0x17}, 1000), "", "one that is encrypted must be decrypted first"},
+		{"encrypted inside", image([]byte("\x11\x22\x33\x44\x55\x66\x77\x88")), "", "the compressed kernel in it is damaged: it begins with 11 22 33 44 55 66 77 88, as no method of Linux does: it may be encrypted"},
+		{"a compressed part beyond the end", edit(offPayloadLength, "\x00\x10"), "", "the compressed kernel in it is damaged: it is said to end at byte 6144 of 2064"},
+		{"a release that is none", edit(0x610, "\xff\x01 "), "", "no release at 0x610"},
 		{"short", whole[:100], "", "is not a Linux kernel image (vmlinuz, bzImage, vmlinux): it has only 100 bytes"},
 		{"empty", nil, "", "it has only 0 bytes"},
 		{"cut off", whole[:len(whole)-1], "", "the kernel is cut off: it has 2063 of 2064 bytes"},
@@ -105,6 +108,12 @@ func TestOpen(t *testing.T) {
 		{"an arm64 Image", append(make([]byte, 0x38), "ARM\x64 and more"...), "", "it is a kernel for ARM (an arm64 Image), not for x86-64"},
 		{"EFI zboot", []byte("MZ\x00\x00zimg"), "", "CONFIG_EFI_ZBOOT"},
 		{"a compressed Image", []byte("\x1f\x8b\x08"), "", "it is compressed by gzip as a whole"},
+		{"a RISC-V Image", append(make([]byte, 0x38), "RSC\x05 and more"...), "", "it is a kernel for RISC-V (an Image), not for x86-64"},
+		{"compressed by lz4", []byte("\x04\x22\x4d\x18"), "", "it is compressed by lz4 as a whole: uncompress it"},
+		{"compressed by bzip2", []byte("BZh9"), "", "it is compressed by bzip2 as a whole: uncompress it"},
+		{"a FIT image", []byte("\xd0\x0d\xfe\xed"), "", "it is a device tree or a FIT image"},
+		{"an archive", append(make([]byte, 0x101), "ustar"...), "", "it is an archive (tar): take the kernel out of it"},
+		{"a disk", []byte("QFI\xfb"), "", "it is the image of a disk, not a kernel"},
 		{"a package", []byte("!<arch>\ndebian-binary"), "", "it is an archive or a package"},
 		{"an initramfs", []byte("070701000000"), "", "it is an initramfs, not a kernel"},
 		{"a unified kernel image", efi(pe.IMAGE_FILE_MACHINE_AMD64, ".linux"), "", "it is a unified kernel image, and the kernel is its section .linux: objcopy"},
@@ -125,6 +134,18 @@ func TestOpen(t *testing.T) {
 	}
 	if _, err := Open(t.Context(), filepath.Join(t.TempDir(), "none")); err == nil {
 		t.Error("no file is no error")
+	}
+}
+
+// TestCommandLine: what must be there stands behind what a user gives.
+func TestCommandLine(t *testing.T) {
+	for words, want := range map[string]string{
+		"":                      "quiet cryptomgr.notests console=ttyS0 panic=-1 reboot=t",
+		"console=tty0 panic=60": "quiet cryptomgr.notests console=ttyS0 panic=-1 reboot=t console=tty0 panic=60 console=ttyS0 panic=-1 reboot=t",
+	} {
+		if got := CommandLine(words); got != want {
+			t.Errorf("%q gives %q, want %q", words, got, want)
+		}
 	}
 }
 
@@ -216,7 +237,7 @@ func TestLacks(t *testing.T) {
 		{"nothing printed", plain, "", "CONFIG_SERIAL_8250_CONSOLE), or it stopped before that", false},
 		{"it says its configuration", kernel, "", "it lacks CONFIG_TTY (a console), CONFIG_SERIAL_8250_CONSOLE (a console on the serial line), CONFIG_BLK_DEV_INITRD (an initramfs)", true},
 		{"damaged", packed[:len(packed)-20], "", "the compressed kernel in it is damaged: xz: ", true},
-		{"encrypted inside", []byte("\x11\x22\x33\x44\x55\x66\x77\x88"), "", "it begins with 11 22 33 44 55 66 77 88, as no method of Linux does: it may be encrypted", true},
+		{"LZMA, which is no damage", []byte("\x5d\x00\x00\x80\x00\xff\xff\xff"), "", "CONFIG_SERIAL_8250_CONSOLE), or it stopped before that", false},
 		{"something printed", plain, "[    0.0] hello", "", false},
 	} {
 		im, err := Open(t.Context(), write(t, image(tt.payload)))

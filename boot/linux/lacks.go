@@ -2,6 +2,7 @@ package linux
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -51,14 +52,9 @@ func (im *Image) Lacks(ctx context.Context, console string) (why string, everywh
 		line, _, _ := strings.Cut(text, "\n")
 		return "it panics: " + strings.TrimSpace(line), false
 	}
-	if !im.ELF {
-		if _, err := im.Kernel(ctx); err != nil {
-			return strings.TrimPrefix(err.Error(), im.Path+": "), true
-		}
-	}
 	config, err := im.Config(ctx)
-	if err != nil {
-		return err.Error(), true
+	if err != nil && !errors.Is(err, errLZMA) {
+		return strings.TrimPrefix(err.Error(), im.Path+": "), true
 	}
 	if missing := lacking(config); missing != "" {
 		return missing, true

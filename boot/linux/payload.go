@@ -17,19 +17,36 @@ import (
 	"github.com/therootcompany/xz"
 )
 
-// methods are those by which Linux compresses a kernel (init/Kconfig, KERNEL_GZIP and the
-// others), by the first bytes of what they make (lib/decompress.c).
-var methods = []struct {
+// method is one of them.
+type method struct {
 	name, magic string
 	open        func(io.Reader) (io.Reader, error)
-}{
+}
+
+// methods are those by which Linux compresses a kernel (init/Kconfig, KERNEL_GZIP and the
+// others), by the first bytes of what they make (lib/decompress.c).
+var methods = []method{
 	{"gzip", "\x1f\x8b", func(r io.Reader) (io.Reader, error) { return oneGzip(r) }},
 	{"bzip2", "BZh", func(r io.Reader) (io.Reader, error) { return bzip2.NewReader(r), nil }},
+	{"lzma", "\x5d\x00\x00", func(io.Reader) (io.Reader, error) { return nil, errLZMA }},
 	{"xz", "\xfd7zXZ\x00", openXZ},
 	{"lzo", lzopMagic, openLZO},
 	{"lz4", "\x02\x21\x4c\x18", func(r io.Reader) (io.Reader, error) { return lz4.NewReader(r), nil }},
 	{"zstd", "\x28\xb5\x2f\xfd", func(r io.Reader) (io.Reader, error) { return zstd.NewReader(r, zstd.WithDecoderConcurrency(1)) }},
 	{"nothing", elf.ELFMAG, func(r io.Reader) (io.Reader, error) { return r, nil }}, // CONFIG_KERNEL_UNCOMPRESSED
+}
+
+// errLZMA is about a kernel that boots, but is not looked into.
+var errLZMA = errors.New("CONFIG_KERNEL_LZMA is not read here")
+
+// methodOf returns the method of a compressed part, of which data are the first bytes.
+func methodOf(data []byte) (method, error) {
+	for _, m := range methods {
+		if bytes.HasPrefix(data, []byte(m.magic)) {
+			return m, nil
+		}
+	}
+	return method{}, fmt.Errorf("it begins with % x, as no method of Linux does: it may be encrypted", data[:min(8, len(data))])
 }
 
 // mostKernel is the most that a kernel has uncompressed.
@@ -65,33 +82,31 @@ func (im *Image) Kernel(ctx context.Context) ([]byte, error) {
 
 // uncompressed takes a compressed part apart.
 func uncompressed(data []byte) ([]byte, error) {
-	for _, m := range methods {
-		if !bytes.HasPrefix(data, []byte(m.magic)) {
-			continue
-		}
-		want := int64(-1)
-		if m.name != "gzip" && m.name != "nothing" {
-			want = int64(binary.LittleEndian.Uint32(data[len(data)-trailer:]))
-			data = data[:len(data)-trailer]
-		}
-		r, err := m.open(bytes.NewReader(data))
-		var kernel []byte
-		if err == nil {
-			kernel, err = upTo(r, mostKernel+1)
-		}
-		switch {
-		case err != nil:
-			return nil, fmt.Errorf("%s: %w", m.name, err)
-		case len(kernel) > mostKernel:
-			return nil, fmt.Errorf("it has more than %d MiB uncompressed", mostKernel>>20)
-		case want >= 0 && int64(len(kernel)) != want:
-			return nil, fmt.Errorf("%s: it has %d bytes uncompressed, and says that it has %d", m.name, len(kernel), want)
-		case !bytes.HasPrefix(kernel, []byte(elf.ELFMAG)):
-			return nil, errors.New("what is in it is no ELF")
-		}
-		return kernel, nil
+	m, err := methodOf(data)
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("it begins with % x, as no method of Linux does: it may be encrypted", data[:min(8, len(data))])
+	want := int64(-1)
+	if m.name != "gzip" && m.name != "nothing" {
+		want = int64(binary.LittleEndian.Uint32(data[len(data)-trailer:]))
+		data = data[:len(data)-trailer]
+	}
+	r, err := m.open(bytes.NewReader(data))
+	var kernel []byte
+	if err == nil {
+		kernel, err = upTo(r, mostKernel+1)
+	}
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", m.name, err)
+	case len(kernel) > mostKernel:
+		return nil, fmt.Errorf("it has more than %d MiB uncompressed", mostKernel>>20)
+	case want >= 0 && int64(len(kernel)) != want:
+		return nil, fmt.Errorf("%s: it has %d bytes uncompressed, and says that it has %d", m.name, len(kernel), want)
+	case !bytes.HasPrefix(kernel, []byte(elf.ELFMAG)):
+		return nil, errors.New("what is in it is no ELF")
+	}
+	return kernel, nil
 }
 
 // upTo reads a stream, but no more than so many bytes.

@@ -121,7 +121,7 @@ func TestSymbols(t *testing.T) {
 
 // TestNoSymbols: what names nothing is no fault, and damage is told.
 func TestNoSymbols(t *testing.T) {
-	bz, err := Open(t.Context(), write(t, image([]byte("not looked at"))))
+	bz, err := Open(t.Context(), write(t, image([]byte("\x1f\x8bnot looked at"))))
 	if err != nil {
 		t.Fatal(err)
 	}

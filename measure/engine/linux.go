@@ -95,7 +95,7 @@ func (l *Linux) Machine(ctx context.Context, m vm.Config, do wire.Command) (vm.C
 	if m.Initrd, err = cache.Keep("initramfs", ".cpio", archive); err != nil {
 		return m, err
 	}
-	m.Append = strings.TrimSpace(linux.Words+" "+l.words) + " -- " + strings.Join(do.Words(), " ")
+	m.Append = linux.CommandLine(l.words) + " -- " + strings.Join(do.Words(), " ")
 	sum, err := l.image.Hash(ctx, archive)
 	if err != nil {
 		return m, err
