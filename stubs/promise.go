@@ -48,7 +48,8 @@ const (
 	// PromiseUpperHalf: no RET and no indirect branch ends in the lower half of a cache
 	// line.
 	PromiseUpperHalf
-	// PromiseCallDepth: each CALL is counted, and no RET is executed with the count at 0.
+	// PromiseCallDepth: each CALL and each RET is counted, and no RET is executed with the
+	// count at 0.
 	PromiseCallDepth
 	// PromiseFRED: ring 3 returns with the CPU's word for the thread's stack up to date, and
 	// events of both rings arrive at the variant's entries.

@@ -145,6 +145,7 @@ const (
 	claimDepthLeft
 	claimCount
 	claimCounted
+	claimReturned
 	claimMapped
 	claimCR3
 	claimNoFlush
@@ -269,7 +270,7 @@ func (k claimKind) text(n uint8, of string) string {
 		return "interrupts are off while IBRS is clear"
 	case claimIBRS:
 		return "IBRS is set at " + of
-	case claimHistory, claimUntrained, claimPredCmd, claimReturn, claimUpperHalf, claimDepth, claimDepthLeft, claimCounted:
+	case claimHistory, claimUntrained, claimPredCmd, claimReturn, claimUpperHalf, claimDepth, claimDepthLeft, claimCounted, claimReturned:
 		return k.predictorText(of)
 	case claimMapped:
 		return "the page table in force maps what is touched"

@@ -250,6 +250,7 @@ func TestClaims(t *testing.T) {
 		{"a CALL that is counted twice", depth, broken.Edit("do_syscall_64", asm.SARQ(5, gs.CallDepth), asm.SARQ(5, gs.CallDepth), asm.SARQ(5, gs.CallDepth)), Refuted, "the call depth is set to that of a call from ring 3, counted by one"},
 		{"a call depth that is ring 3's", depth, broken.Edit(stubs.Entry, asm.MOVQ(asm.RAX, gs.CallDepth)), Refuted, "what ring 3 has taught the CPU of RETs is forgotten at the handler"},
 		{"a return stack said to be full", depth, broken.Edit("do_syscall_64", asm.MOVQ(asm.RDI, asm.R12), asm.MOVQ(-1, gs.CallDepth), asm.MOVQ(asm.RDI, asm.R12)), Refuted, "the call depth is set to that of a call from ring 3, counted by one"},
+		{"a RET that is not counted", depth, broken.Edit("call_depth_return_thunk", asm.SHLQ(5, gs.CallDepth)), Refuted, "the RET is counted"},
 		{"a RET from an empty return stack", depth, broken.Edit("call_depth_return_thunk", asm.JE("fill_return_stack")), Refuted, "the RET has an address left on the CPU's return stack"},
 		{"call depths", depth, none, Proved, ""},
 		{"a safe return predicted to go on", srso, broken.Edit("srso_return_thunk", asm.UD2(), asm.NOP(), asm.UD2()), Refuted, "where the CPU predicts this RET to go is a loop that does nothing, or a stop"},

@@ -169,7 +169,7 @@
 //     indirect branch of the call ends in the upper half of a cache line.
 //     returns=calldepth: the call depth is set before all this; each CALL of a function of
 //     the variant or of the kernel is counted by the first instruction where it goes, and no
-//     RET is executed with a depth of 0.
+//     RET is executed with a depth of 0, or without having been counted down.
 //
 //     leave=trampoline, landing=endbr: the exit goes by the trampoline stack; the entry
 //     begins with ENDBR64.

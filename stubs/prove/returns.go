@@ -21,9 +21,9 @@ type predictors struct {
 	// fresh is set once the call depth is that of a call from ring 3.
 	fresh bool
 	// counts is set behind a CALL that must be counted where it goes, counting at the
-	// instruction that does so.
-	counts, counting bool
-	depth            word // PerCPU.CallDepth
+	// instruction that does so; down is set once the next RET is counted down.
+	counts, counting, down bool
+	depth                  word // PerCPU.CallDepth
 }
 
 // predictorText says what a claim about the predictors states.
@@ -44,6 +44,8 @@ func (k claimKind) predictorText(of string) string {
 		return "the branch ends in the upper half of a cache line"
 	case claimDepth:
 		return "the call depth is set to that of a call from ring 3, counted by one, or set to that of a return stack that was filled"
+	case claimReturned:
+		return "the RET is counted"
 	case claimDepthLeft:
 		return "the RET has an address left on the CPU's return stack, by the call depth"
 	}
@@ -123,9 +125,11 @@ func (m *machine) mayBranch(st *state, in *inst) bool {
 	}
 	if ret && m.promises.Has(stubs.PromiseCallDepth) {
 		left := m.at(st).same(st.depth.v, known(0)) == isFalse
-		if !m.check(st, claimDepthLeft, 0, nil, left, m.gotWant(st, st.depth, "not 0")) {
+		if !m.check(st, claimDepthLeft, 0, nil, left, m.gotWant(st, st.depth, "not 0")) ||
+			!m.check(st, claimReturned, 0, nil, st.down, nil) {
 			return false
 		}
+		st.down = false
 	}
 	return m.untrainedAt(st, nil)
 }
@@ -168,6 +172,7 @@ func (m *machine) setsDepth(st *state, old, v value) bool {
 	st.fresh = st.fresh || fresh
 	counted := st.counting && v == m.ts.sar(old, 5) || v == m.ts.shl(old, 5)
 	full := v.is(^uint64(0)) && (st.phase == inResume && st.filled || m.filledBy(st) >= stubs.DepthFill)
+	st.down = st.down || v == m.ts.shl(old, 5) || full
 	return m.check(st, claimDepth, 0, nil, fresh || counted || full, func() (string, string, *origin) { return m.show(st, v), "another", nil })
 }
 
