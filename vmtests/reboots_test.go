@@ -21,11 +21,13 @@ import (
 var reboots = flag.Bool("reboots", false, "boot two real kernels in turn, and sample each as the engine host does, which takes minutes")
 
 // rebootInit is the init of a machine that is booted with each of two kernels: it samples
-// the kernel as a user does on theirs, and prints the file.
+// the kernel as a user does on theirs, and prints the file. The kernel prints nothing in
+// between, as that it was kept waiting by a busy host.
 const rebootInit = `#!/bin/busybox sh
 /bin/busybox mount -t proc proc /proc
 /bin/busybox mount -t sysfs sys /sys
 /bin/busybox mount -t devtmpfs dev /dev
+/bin/busybox dmesg -n 1
 /entrylab compare -engine host -o /kernel.jsonl
 echo "the status is $?"
 /bin/busybox cat /kernel.jsonl
@@ -68,9 +70,12 @@ func TestReboots(t *testing.T) {
 		}
 		args = append(args, "-from", file)
 	}
-	out, err := exec.CommandContext(t.Context(), program, args...).Output()
+	cmd := exec.CommandContext(t.Context(), program, args...)
+	var said strings.Builder
+	cmd.Stderr = &said
+	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("compare: %v\n%s", err, out)
+		t.Fatalf("compare: %v: %s\n%s", err, said.String(), out)
 	}
 	t.Logf("%s", out)
 	for _, fault := range runningFaults(t, out) {

@@ -48,6 +48,10 @@ const HostProcesses = 8
 // work.
 const hostSamples = 500
 
+// emulatedSamples is how many it takes on a CPU that is emulated, whose cycles mean nothing
+// and which would take minutes.
+const emulatedSamples = 20
+
 // Ran is what was found about the kernel that runs.
 type Ran struct {
 	// Kernel is its name in records.
@@ -93,6 +97,10 @@ func sampleHost(ctx context.Context, old []record.Record, step func(string)) (*R
 	c := HostConfig()
 	c.Engine, c.Machine, c.CPU = "host", "host", c.Host
 	c.Code = fmt.Sprintf("%x", sha256.Sum256(append(guest, ran.Kernel...)))[:16]
+	samples := hostSamples
+	if host.Emulated(c.Host) {
+		samples = emulatedSamples
+	}
 	watch, err := watchCPU()
 	if err != nil {
 		return nil, err
@@ -100,7 +108,7 @@ func sampleHost(ctx context.Context, old []record.Record, step func(string)) (*R
 	for i := range HostProcesses {
 		run := int(number)<<runBits | (first + i)
 		step(fmt.Sprintf("process %d of %d", i+1, HostProcesses))
-		console, _, err := boot.RunHost(ctx, program, wire.Command{Sample: true, Seed: uint64(run), Samples: hostSamples})
+		console, _, err := boot.RunHost(ctx, program, wire.Command{Sample: true, Seed: uint64(run), Samples: samples})
 		if err != nil {
 			return nil, err
 		}
