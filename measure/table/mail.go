@@ -131,7 +131,11 @@ func method(c *analysis.Comparison) []string {
 		words = append(words, on)
 	}
 	if e.Kind == engine.Exact {
-		words = append(words, "exact: the same in every run")
+		exact := "exact: the same in every run"
+		if slices.ContainsFunc(c.Rows, func(r analysis.Row) bool { return slices.ContainsFunc(r.Values[:2], varies) }) {
+			exact += ", but for those with ~, medians of samples that differ"
+		}
+		words = append(words, exact)
 	} else {
 		words = append(words, fmt.Sprintf("%d %ss in turn, intervals of 95 %%", c.Units, e.Sample))
 		if why := e.MeaninglessOn(c.Config.Host); why != "" {
@@ -186,7 +190,7 @@ func mailTable(c *analysis.Comparison, subjects []string) Block {
 			switch {
 			case e.Unseen != "":
 			case e.Kind == engine.Exact:
-				row = append(row, count(v))
+				row = append(row, mailCount(v))
 			case len(v.Records) == 0:
 				row = append(row, "-")
 			default:
@@ -196,6 +200,19 @@ func mailTable(c *analysis.Comparison, subjects []string) Block {
 		rows = append(rows, append(row, mailDifference(e, r.Values[1])))
 	}
 	return Of(rows)
+}
+
+// varies reports whether a count is not the same in every sample.
+func varies(v analysis.Value) bool {
+	return len(v.Records) > 0 && !v.Records[len(v.Records)-1].Exact()
+}
+
+// mailCount prints a median, marked if it varies: two ranges are wider than a mail.
+func mailCount(v analysis.Value) string {
+	if varies(v) {
+		return fmt.Sprintf("~%g", v.Records[len(v.Records)-1].Median)
+	}
+	return count(v)
 }
 
 // firstForm returns the first form in which an operation was measured.

@@ -41,7 +41,9 @@ func TestMail(t *testing.T) {
 	var records []record.Record
 	for i, v := range []string{short, long} {
 		x := float64(i)
-		records = append(records,
+		varying := recordtest.Counted(v, "fork-exec-exit", 323535.25-35000*x)
+		varying.Min, varying.Max, varying.Agree = varying.Median-5000.25, varying.Median+5000.25, 0.1
+		records = append(records, varying,
 			recordtest.Counted(v, "null-call", 42+6*x), recordtest.Counted(v, "thread-switch-preempted", 123456+x),
 			recordtest.Timed(v, "null-call", "SR1", 0, recordtest.Around(100+1234.5*x, 0.3*x)...),
 			recordtest.Timed(v, "null-call", "N0", 0, recordtest.Around(100+7*x, 0.3*x)...),
@@ -64,11 +66,14 @@ func TestMail(t *testing.T) {
 		fmt.Sprintf("42 48 %+g", counted.Difference.Value),
 		fmt.Sprintf("null call %s [%s, %s]", analysis.Short(d.Value), analysis.Short(d.Low), analysis.Short(d.High)),
 		"full frame none seen (±", "A: linux-3.19 NOT PROVED: linux-3.19: refuted: of a test", "Host: a CPU, microcode 0x1", "replay: the paths' code in ring 3 of this CPU",
-		"40 placements in turn, intervals of 95 %", "exact: the same in every run", "kvm: no figures: not available here", "To reproduce:",
+		"40 placements in turn, intervals of 95 %", "exact: the same in every run, but for those with ~, medians of samples that differ", "fork, exec ~323535.25 ~288535.25 -35000.0", "kvm: no figures: not available here", "To reproduce:",
 	} {
 		if !strings.Contains(strings.Join(strings.Fields(text), " "), want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
+	}
+	if exact, _ := mailOf(t, records[1:2], []string{short, short}, "icount"); strings.Contains(exact, "~") {
+		t.Errorf("a count that is the same in every sample is marked in\n%s", exact)
 	}
 	if strings.Contains(text, "+7.0") {
 		t.Errorf("another form's figure is in\n%s", text)
