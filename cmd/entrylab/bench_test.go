@@ -50,6 +50,20 @@ func BenchmarkCompare(b *testing.B) {
 	benchmark(b, "compare", "-engine", "icount", "linux-3.19", "heukelum-v2")
 }
 
+// BenchmarkCompareKernels runs all operations of two real kernels, one word apart: at most
+// 40 s on two cores.
+func BenchmarkCompareKernels(b *testing.B) {
+	need.QEMU(b)
+	kernel := need.Linux(b)
+	benchmark(b, "compare", kernel, kernel+" mitigations=off")
+}
+
+// BenchmarkTraceKernel follows a null call of a real kernel, with the boot: at most 8 s.
+func BenchmarkTraceKernel(b *testing.B) {
+	need.QEMU(b)
+	benchmark(b, "trace", need.Linux(b))
+}
+
 // BenchmarkReport reports 100,000 figures of boots: at most 6 s and 400 MB.
 func BenchmarkReport(b *testing.B) {
 	dir := b.TempDir()

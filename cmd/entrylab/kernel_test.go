@@ -8,8 +8,10 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/entrylab/entrylab/internal/need"
+	"github.com/entrylab/entrylab/measure/table"
 )
 
 // allKernels is set by `make kernels`: each command boots the real kernels that it takes,
@@ -81,6 +83,11 @@ func TestBenchMailKernels(t *testing.T) {
 	status, mail, said := played(t, "bench-mail", "-engines", "icount,bochs,static,kvm", linux, longerEntry(t, linux))
 	if status != 0 {
 		t.Fatalf("status %d: %s", status, said)
+	}
+	for line := range strings.Lines(mail) {
+		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > table.MailWidth {
+			t.Errorf("%d columns: %s", n, line)
+		}
 	}
 	words := strings.Join(strings.Fields(mail), " ")
 	for _, want := range []string{
