@@ -145,7 +145,7 @@ func (v Axes) toSlowPath(suffix string) string {
 }
 
 // Labels in the slow path.
-func slowExit(suffix string) string { return FuncName("int_ret_from_sys_call", suffix) }
+func slowExit(suffix string) string { return FuncName(SlowExit, suffix) }
 func irqsOff(suffix string) string  { return FuncName("int_ret_from_sys_call_irqs_off", suffix) }
 func exitWork(suffix string) string { return FuncName("int_check_syscall_exit_work", suffix) }
 

@@ -7,15 +7,16 @@ import (
 
 // Functions that every variant has.
 const (
-	Entry         = "entry_SYSCALL_64"   // SYSCALL arrives here
-	SwitchTo      = "__switch_to_asm"    // the variant's part of the context switch
-	TrapReturn    = "retint_swapgs"      // the variant's end of a trap from ring 3, if it has one
-	ErrorEntry    = "error_entry"        // interrupts and exceptions go here from their vectors' code, if it is the variant's
-	ParanoidEntry = "paranoid_entry"     // and those with stacks of their own here
-	ParanoidLast  = "paranoid_last"      // the IRETQ of ParanoidEntry
-	NewThread     = "ret_from_fork"      // where a new thread begins, if the variant takes it to ring 3
-	SwitchResume  = "__switch_to_resume" // where a thread continues that SwitchTo has left
-	SyscallInit   = "syscall_init"       // sets the MSRs of SYSCALL
+	Entry         = "entry_SYSCALL_64"      // SYSCALL arrives here
+	SwitchTo      = "__switch_to_asm"       // the variant's part of the context switch
+	TrapReturn    = "retint_swapgs"         // the variant's end of a trap from ring 3, if it has one
+	ErrorEntry    = "error_entry"           // interrupts and exceptions go here from their vectors' code, if it is the variant's
+	ParanoidEntry = "paranoid_entry"        // and those with stacks of their own here
+	ParanoidLast  = "paranoid_last"         // the IRETQ of ParanoidEntry
+	SlowExit      = "int_ret_from_sys_call" // the slow exit, if it has one of its own
+	NewThread     = "ret_from_fork"         // where a new thread begins, if the variant takes it to ring 3
+	SwitchResume  = "__switch_to_resume"    // where a thread continues that SwitchTo has left
+	SyscallInit   = "syscall_init"          // sets the MSRs of SYSCALL
 )
 
 // Functions of variants with entry=fred.

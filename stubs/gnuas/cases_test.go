@@ -26,7 +26,7 @@ var causes = map[string]struct {
 	text   string
 	faults int
 }{
-	"b08-pushfq":            {text: "b08-pushfq.S:34): refuted: the handler finds the user's word in the slot flags", faults: 2},
+	"b08-pushfq":            {text: "b08-pushfq.S:34): refuted: the handler finds the user's word in the slot flags"},
 	"b09-work-test-irqs-on": {text: "an interrupt comes behind entry_SYSCALL_64.b09-work-test-irqs-on+0x6b jnz slow"},
 	"b10-swapgs-early":      {text: "off, as GS is the user's here\n\tbecause of entry_SYSCALL_64.b10-swapgs-early+0x1f swapgs"},
 	"b12-xmm-scratch":       {text: "because of entry_SYSCALL_64.b12-xmm-scratch+0x54 movq %rax, %xmm0"},
@@ -34,6 +34,15 @@ var causes = map[string]struct {
 	"b20-ptrace-sysret":     {text: "the handler is stub_set_frame.b20-ptrace-sysret"},
 	"b22-stac-left":         {text: "because of entry_SYSCALL_64.b22-stac-left+0x51 stac"},
 	"b23-one-stack":         {text: "RSP is not on the thread's stack"},
+	"b-arg-swap":            {text: "the handler gets its argument in RDI; it is user.RSI, want user.RDI\n\tbecause of entry_SYSCALL_64.b-arg-swap+0x54 xchgq %rdi, %rsi"},
+	"b-cs-ss-swapped":       {text: "the handler finds the user's word in the slot cs; it is 0x2b, want 0x33"},
+	"b-entry-subq":          {text: "RSP is where the frame of the stop says; it is stack.top-160, want stack.top-168\n\tbecause of entry_SYSCALL_64.b-entry-subq+0x34 subq $5*8, %rsp"},
+	"b-exit-rsp-off":        {text: "RSP is where the frame of int_ret_from_sys_call says; it is stack.top-160, want stack.top-168\n\tbecause of entry_SYSCALL_64.b-exit-rsp-off+0x61 addq $8, %rsp"},
+	"b-exit-rsp-off2":       {text: "stack.top-16392, memory that is not the variant's\n\tbecause of entry_SYSCALL_64.b-exit-rsp-off2+0x60 subq $8, %rsp"},
+	"b-exit-rsp-off3":       {text: "7 registers from the slots 8 bytes above, as RSP is off by so much, want each from its own\n\tbecause of entry_SYSCALL_64.b-exit-rsp-off3+0x6e addq $8, %rsp"},
+	"b-mask-df":             {text: "MSR_SYSCALL_MASK is what axis sfmask says; it is 0x47300, want 0x47700"},
+	"b-misaligned-call":     {text: "RSP is where the frame of the handler says; it is stack.top-184, want stack.top-176\n\tbecause of entry_SYSCALL_64.b-misaligned-call+0x54 pushq %rax"},
+	"b-rbp-clobber":         {text: "because of entry_SYSCALL_64.b-rbp-clobber+0x38 movq %rsp, %rbp"},
 	"b-emms":                {text: "because of entry_SYSCALL_64.b-emms+0x61 emms"},
 	"b-error-ip":            {text: "error_from_user is for the ring that the event came from"},
 	"b-error-noswap":        {text: "GS is the kernel's at error_from_user; it is the user's"},

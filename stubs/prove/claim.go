@@ -69,6 +69,9 @@ func (f Fault) String() string {
 	return fmt.Sprintf("%v\n\tand %d more claims fail by it", f.Claim, f.More)
 }
 
+// compares reports whether the claim compares words.
+func (c Claim) compares() bool { return c.Witness != nil && c.Witness.Differ }
+
 // String states the claim in one line and what is wrong in a second one.
 func (c Claim) String() string {
 	s := fmt.Sprintf("%v: %v: %s", c.Where, c.Outcome, c.What)
@@ -188,6 +191,7 @@ const (
 	claimCountZero
 
 	// Where the call returns to ring 3.
+	claimLoads
 	claimReg
 	claimIP
 	claimRFLAGS

@@ -145,7 +145,7 @@ func TestClaims(t *testing.T) {
 		{"NT not cleared by SYSCALL", "linux-4.6", setUp(mask, asm.MOVL(0x43700, asm.RAX)), Refuted, "NT is clear at the handler"},
 		{"AC not cleared by SYSCALL", "linux-4.1", setUp(mask, asm.MOVL(0x7700, asm.RAX)), Refuted, "AC is clear at the handler; it is the user's"},
 		{"DF not cleared, but by the entry", "linux-4.1", both(setUp(mask, asm.MOVL(0x47300, asm.RAX)), first(stubs.Entry, asm.CLD())), Refuted, "MSR_SYSCALL_MASK is what axis sfmask says; it is 0x47300, want 0x47700"},
-		{"IF not cleared by SYSCALL", "linux-4.1", setUp(mask, asm.MOVL(0x47500, asm.RAX)), Refuted, "interrupts are off here; it is on, want off, as RSP is not on the thread's stack"},
+		{"IF not cleared by SYSCALL", "linux-4.1", setUp(mask, asm.MOVL(0x47500, asm.RAX)), Refuted, "interrupts are off here; it is on, as SYSCALL does not clear IF (MSR_SYSCALL_MASK), want off"},
 		{"few flags cleared, and no others by the entry", "linux-4.1+sfmask=few", broken.Edit(stubs.Entry, asm.POPFQ(), asm.POPQ(asm.RAX)), Refuted, "NT is clear at the handler"},
 		{"no SYSCALL", "linux-4.1", broken.Edit(stubs.SyscallInit, asm.ORL(x86.EFER_SCE, asm.RAX)), Refuted, "EFER.SCE is set, and nothing else changed"},
 		{"SYSCALL arrives behind the entry's start", "linux-4.1", broken.Edit(stubs.SyscallInit, asm.MOVQ(asm.RAX, asm.RDX), asm.ADDQ(3, asm.RAX), asm.MOVQ(asm.RAX, asm.RDX)), Refuted, "MSR_LSTAR is the entry"},

@@ -1,6 +1,7 @@
 package prove
 
 import (
+	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -71,4 +72,25 @@ func (m *machine) returnTo(st *state, to word) {
 		st.dropBelow()
 	}
 	m.transfer(st, to)
+}
+
+// clobbered returns the value that RCX or R11, or its slot, must hold: its own, or, as
+// SYSRETQ leaves the two, the RIP and RFLAGS with which the call returns. A handler may
+// have changed only the latter.
+func (m *machine) clobbered(st *state, s layout.Slot, got word, want value) value {
+	from := layout.SlotIP
+	if m.fred() { // ERETU changes neither
+		return want
+	}
+	switch s {
+	case layout.SlotCX:
+	case layout.SlotR11:
+		from = layout.SlotFlags
+	default:
+		return want
+	}
+	if !st.expect.edited.Has(s) && m.at(st).same(got.v, st.expect.frame[from]) == isTrue {
+		return got.v
+	}
+	return want
 }

@@ -56,8 +56,11 @@ func (m *machine) returnToUser(st *state, in *inst) {
 	ok = m.onUserTable(st, f) && ok
 	ok = m.check(st, claimBuffers, 0, f, !m.promises.Has(stubs.PromiseBuffers) || st.verw, m.gotVERW(st)) && ok
 	m.noSuchCall(st)
+	if in.op == opSYSRET && !m.loaded(st, f) {
+		return
+	}
 	for _, r := range [...]reg{rAX, rDX, rBX, rBP, rSI, rDI, r8, r9, r10, r12, r13, r14, r15} {
-		ok = m.checkSame(st, claimReg, uint8(r), f, st.regs[r], e.frame[regSlot[r]]) && ok
+		ok = m.checkSame(st, claimReg, uint8(r), f, m.blame(st, st.regs[r], regSlot[r]), e.frame[regSlot[r]]) && ok
 	}
 	if in.op == opSYSRET {
 		ok = m.sysret(st, f) && ok
@@ -89,9 +92,9 @@ func (m *machine) gotVERW(st *state) func() (string, string, *origin) {
 func (m *machine) sysret(st *state, f *function) bool {
 	want, edited := &st.expect.frame, st.expect.edited
 	ok := m.check(st, claimByIRET, 0, f, !m.neverSYSRET(), nil)
-	ok = m.checkSame(st, claimIP, 0, f, st.regs[rCX], want[layout.SlotIP]) && ok
-	ok = m.checkSame(st, claimRFLAGS, 0, f, st.regs[r11], want[layout.SlotFlags]) && ok
-	ok = m.checkSame(st, claimReg, uint8(rSP), f, st.regs[rSP], want[layout.SlotSP]) && ok
+	ok = m.checkSame(st, claimIP, 0, f, m.blame(st, st.regs[rCX], layout.SlotIP), want[layout.SlotIP]) && ok
+	ok = m.checkSame(st, claimRFLAGS, 0, f, m.blame(st, st.regs[r11], layout.SlotFlags), want[layout.SlotFlags]) && ok
+	ok = m.checkSame(st, claimReg, uint8(rSP), f, m.blame(st, st.regs[rSP], layout.SlotSP), want[layout.SlotSP]) && ok
 	// A handler may have asked for more than the two registers can hold.
 	if edited.Has(layout.SlotCX) {
 		ok = m.checkSame(st, claimReg, uint8(rCX), f, st.regs[rCX], want[layout.SlotCX]) && ok
@@ -254,6 +257,8 @@ func (k claimKind) exitText(n uint8, of string) string {
 	switch k {
 	case claimReg:
 		return fmt.Sprintf("%v returns right by %s", reg(n), of)
+	case claimLoads:
+		return "the registers are loaded from their own slots before " + of
 	case claimIP:
 		return "RIP returns right by " + of
 	case claimRFLAGS:

@@ -91,6 +91,8 @@ type machine struct {
 	first     claimKind        // that failed
 	preserved [numScratch]bool // the switch keeps the word for the thread
 	mask      uint64           // MSR_SYSCALL_MASK, as the set-up leaves it
+	maskBy    *origin          // what has set it
+	through   *origin          // of the pointer by which the last operand in memory was looked for
 	todo      []*state
 	ended     []*state // ended states, for reuse
 	steps     int

@@ -84,6 +84,10 @@ type place struct {
 // it.
 func (m *machine) locate(st *state, o operand, width uint8, write bool) (place, bool) {
 	addr := m.address(st, o)
+	m.through = nil
+	if o.base != noReg {
+		m.through = st.regs[o.base].by
+	}
 	m.finds(st, o, addr)
 	if addr.t != nil || o.seg != segNone {
 		st.trampolined = addr.t == m.s.trampoline
@@ -144,7 +148,7 @@ func (m *machine) locate(st *state, o operand, width uint8, write bool) (place, 
 // touches ends a path at an access to memory that is not, or may not be, the
 // variant's.
 func (m *machine) touches(st *state, addr value, what string, open bool) bool {
-	return m.touchesFrom(st, addr, what, open, nil)
+	return m.touchesFrom(st, addr, what, open, m.through)
 }
 
 // touchesFrom works like touches, and names the instruction that is the cause.

@@ -74,13 +74,24 @@ func (p *Proof) Failed() []Claim {
 	return failed
 }
 
-// Faults returns the claims that are not proved, the refuted ones first. Of claims
-// that fail for the same reason it returns the nearest to the cause.
+// Faults returns the claims that are refuted or, if none is, those that are undecided: what
+// the proof cannot follow behind a fault is no other. Of claims that fail for the same reason
+// it returns the nearest to the cause.
 func (p *Proof) Faults() []Fault {
 	var list []Fault
 	at := map[fault]int{}
+	outcome := p.Outcome()
 	for _, c := range p.Failed() {
-		if i, ok := at[c.fault]; ok {
+		if c.Outcome != outcome {
+			continue
+		}
+		i, ok := at[c.fault]
+		if !ok {
+			i = slices.IndexFunc(list, func(f Fault) bool { return f.exchanges(c) })
+			ok = i >= 0
+		}
+		if ok {
+			at[c.fault] = i
 			list[i].More++
 			continue
 		}
@@ -88,6 +99,16 @@ func (p *Proof) Faults() []Fault {
 		list = append(list, Fault{Claim: c})
 	}
 	return list
+}
+
+// exchanges reports whether a claim fails by the same wrong word, which was passed on, or at
+// the same place by a word that is another's: one of the two has what the other should have.
+func (f Fault) exchanges(c Claim) bool {
+	if f.Got == c.Got && f.Want == c.Want && len(f.From) > 0 && slices.Contains(c.From, f.From[0]) {
+		return true // it has been passed on
+	}
+	same := f.Where.Func == c.Where.Func && f.Where.Off == c.Where.Off
+	return same && c.Want != "" && f.Outcome == c.Outcome && f.compares() && c.compares() && (f.Got == c.Want || f.Want == c.Got)
 }
 
 // Err returns the claims that are not proved as an error, nil if there is none.
@@ -298,18 +319,21 @@ func (s *subject) report(m *machine, obj *asm.Object) *Proof {
 			}
 			slices.Reverse(c.Path)
 			c.Witness = v.witness.witness(s.s, places, v.interruptAt(key))
-			for o := v.from; o != nil && o.at != 0 && len(c.From) < maxFrom; o = o.before {
+			from := s.ownCause(v.from, places)
+			for o := from; o != nil && o.at != 0 && len(c.From) < maxFrom; o = o.before {
 				c.From = append(c.From, places.at(o.at))
 			}
 			c.fault = fault{kind: key.kind, n: key.n}
 			switch key.kind {
-			case claimCS, claimSS, claimCanonical, claimOwnExit: // an exit that does not look at the frame
-				c.fault = fault{key.at, claimOwnExit, 0}
+			case claimIP, claimRFLAGS, claimCS, claimSS, claimCanonical, claimOwnExit: // an exit that does not look at the frame
+				if key.of == toUser[opSYSRET] && (s.axes.Is(stubs.ExitOpportunistic) || len(c.From) == 0 || key.kind == claimCanonical || key.kind == claimOwnExit) {
+					c.fault = fault{key.at, claimOwnExit, 0}
+				}
 			}
 			if key.kind == claimReg && (reg(key.n) == rCX || reg(key.n) == r11) && key.of == toUser[opSYSRET] {
 				c.fault = fault{key.at, claimOwnExit, 0}
 			} else if c.fault.at == 0 && v.outcome == Refuted && len(c.From) > 0 {
-				c.fault = fault{at: v.from.at}
+				c.fault = fault{at: from.at}
 			}
 		}
 		p.Claims = append(p.Claims, c)
@@ -324,6 +348,20 @@ func (s *subject) report(m *machine, obj *asm.Object) *Proof {
 	})
 	p.Unreached = s.unreached(m, places)
 	return p
+}
+
+// ownCause returns the newest origin that is in a file's own code, if the variant is a file's
+// and one is: its base's code only passes on what is wrong.
+func (s *subject) ownCause(from *origin, places places) *origin {
+	if s.base == s.name {
+		return from
+	}
+	for o := from; o != nil && o.at != 0; o = o.before {
+		if s.partOf(o.at) != nil && !strings.HasSuffix(places.row(o.at).File, ".go") {
+			return o
+		}
+	}
+	return from
 }
 
 // inSwitch reports whether an address is in the context switch, where the words of

@@ -12,7 +12,7 @@ func TestSeenFields(t *testing.T) {
 		of     any
 		fields int
 	}{
-		{state{}, 59}, {preempt{}, 2}, {tables{}, 5}, {predictors{}, 10}, {expectation{}, 18}, {condition{}, 7}, {facts{}, 7}, {term{}, 16}, {word{}, 2},
+		{state{}, 60}, {preempt{}, 2}, {tables{}, 5}, {predictors{}, 10}, {expectation{}, 18}, {condition{}, 7}, {facts{}, 7}, {term{}, 16}, {word{}, 2},
 	} {
 		if got := reflect.TypeOf(tt.of).NumField(); got != tt.fields {
 			t.Errorf("%T has %d fields, and namer knows of %d", tt.of, got, tt.fields)

@@ -182,6 +182,9 @@ func (m *machine) fromOutside(st *state, in *inst) bool {
 func (m *machine) whyWindow(st *state) func() (string, string, *origin) {
 	return func() (string, string, *origin) {
 		got := triNames[st.irq]
+		if st.phase == inCall && st.irqBy == nil && st.irq == on {
+			return got + ", as SYSCALL does not clear IF (MSR_SYSCALL_MASK)", "off", m.maskBy
+		}
 		switch {
 		case st.phase == inSetUp:
 			return got, "off throughout syscall_init", nil

@@ -54,6 +54,7 @@ func (m *machine) runSetUp() { m.run(m.s.atSetUp(m.setUp)) }
 func (m *machine) isSetUp(st *state) {
 	ok := m.inKernel(st, selected)
 	m.mask, _ = m.fixed(st, st.msrs[msrSFMASK])
+	m.maskBy = st.msrs[msrSFMASK].by
 	ok = m.checkSame(st, claimSTAR, 0, nil, st.msrs[msrSTAR], known(m.axes.Star())) && ok
 	if m.fred() {
 		ok = m.entries(st) && ok

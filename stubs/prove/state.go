@@ -134,6 +134,7 @@ type state struct {
 	xmm       *[numXMM]word
 	x87       *[numX87]word // nil: it is ring 3's
 	turns     *turn         // where the path went back in the code
+	rspBy     *origin       // of RSP, when it was last on the thread's stack
 	mxcsr     word
 	// trampolined is set while the last memory access, other than to constants, was
 	// to the trampoline stack.
@@ -232,15 +233,6 @@ type called struct {
 	before *called
 	addr   uint64
 }
-
-// event is the list of decisions on a path. The newest is first.
-type event struct {
-	before *event
-	at     uint64
-	text   string
-}
-
-func (st *state) note(text string) { st.path = &event{st.path, st.at, text} }
 
 // symbols are the unknown words of the machine when a call or a switch begins.
 type symbols struct {

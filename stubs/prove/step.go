@@ -13,6 +13,9 @@ func (m *machine) step(st *state) bool {
 	st.steps++
 	before := st.at
 	st.at = st.pc
+	if !m.entersSlowExit(st, before) {
+		return false
+	}
 	m.audits(st, st.pc, false)
 	if len(m.todo) > maxWaiting {
 		m.steps = maxTotalSteps + 1 // for the other paths, too: each goes round as often
@@ -260,6 +263,9 @@ func (m *machine) write(st *state, o operand, width uint8, w word) bool {
 			shift = 8
 		}
 		w.v = m.merge(m.at(st).resolve(st.regs[o.reg].v), w.v, shift, width)
+	}
+	if o.reg == rSP && st.regs[rSP].v.t == st.origin.t {
+		st.rspBy = st.regs[rSP].by
 	}
 	st.regs[o.reg] = word{w.v, m.moved(st, w.by)}
 	if o.reg == rSP && st.lowered != nil && w.v.t != st.lowered {

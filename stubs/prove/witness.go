@@ -303,3 +303,12 @@ func (m *machine) show(st *state, v value) string {
 	}
 	return m.at(st).resolve(v).String()
 }
+
+// event is the list of decisions on a path. The newest is first.
+type event struct {
+	before *event
+	at     uint64
+	text   string
+}
+
+func (st *state) note(text string) { st.path = &event{st.path, st.at, text} }
