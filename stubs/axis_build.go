@@ -94,11 +94,12 @@ func (v Axes) pushFrame() Block {
 	}
 }
 
-// trapframe builds the frame as FreeBSD's fast_syscall does: all of it by MOV,
-// first the registers that SYSCALL has set, then RSP, with interrupts on as soon
-// as that is safe.
+// trapframe builds the frame as FreeBSD's fast_syscall does: all of it by MOV, first the
+// registers that SYSCALL has set, then RSP and the selectors, with interrupts on as soon as
+// PCB_FULL_IRET is clear. amd64_syscall fills the ax slot. The slots of R11 and RCX, which
+// FreeBSD has for argument 4 and for nothing, are what SYSRETQ leaves.
 func (v Axes) trapframe() Block {
-	regs, thread := regsAt(v.low()), Fields[layout.Thread[Mem]](R11)
+	regs, words, thread := regsAt(v.low()), Fields[layout.TrapWords[Mem]](RSP), Fields[layout.Thread[Mem]](R11)
 	return Block{
 		SUBQ(regsSize-v.low(), RSP),
 		MOVQ(R11, regs.Flags),
@@ -107,12 +108,17 @@ func (v Axes) trapframe() Block {
 		MOVQ(RCX, regs.CX),
 		MOVQ(v.scratch(), R11),
 		MOVQ(R11, regs.SP),
+		MOVW(FS, words.TrapNo.Add(layout.TrapFS)).C("tf_fs"),
+		MOVW(GS, words.TrapNo.Add(layout.TrapGS)).C("tf_gs"),
+		MOVW(ES, words.Flags.Add(layout.TrapES)).C("tf_es"),
+		MOVW(DS, words.Flags.Add(layout.TrapDS)).C("tf_ds"),
 		MOVQ(gs.Current, R11).C("its PCB"),
 		ANDL(^layout.PCBFullIRET, thread.PCBFlags),
 		LABEL("entry_SYSCALL_64_after_hwframe"),
 		v.at(SPSafe),
 		MOVQ(x86.USER_DS, regs.SS),
 		MOVQ(x86.USER_CS, regs.CS),
+		MOVQ(layout.SyscallSize, words.Err),
 		MOVQ(RDI, regs.DI),
 		MOVQ(RSI, regs.SI),
 		MOVQ(RDX, regs.DX),
@@ -120,8 +126,9 @@ func (v Axes) trapframe() Block {
 		MOVQ(R8, regs.R8),
 		MOVQ(R9, regs.R9),
 		MOVQ(RAX, regs.OrigAX),
-		MOVQ(-layout.ENOSYS, regs.AX),
 		v.storeRest(regs),
+		MOVL(layout.TrapHasSegs, words.Flags),
+		CLD(),
 	}
 }
 

@@ -36,8 +36,11 @@ func (v Axes) savesAll() bool { return v.Is(RegsFull) || v.Is(RegsSaved) }
 
 // low returns where RSP is while a handler runs, in bytes above the frame's start.
 func (v Axes) low() int {
-	if v.Is(RegsPartial) {
+	switch {
+	case v.Is(RegsPartial):
 		return pt.R11.Off
+	case v.Is(BuildTrapframe):
+		return -trapSize
 	}
 	return pt.R15.Off
 }

@@ -234,7 +234,14 @@ func deviations() []deviation {
 		{Presets: ofFRED, What: "do_syscall_64 contains the way out", Left: []string{leftInlined}},
 		{Presets: ofFRED, What: "the type of an event is found by a tree of comparisons", Left: []string{leftFREDTree}},
 		{Presets: ofFRED, What: "events of other types have handlers of their own", Left: []string{leftFREDTraps}},
-		{Presets: ofBSD, What: "a frame of its own, with segment registers", Left: []string{leftTrapframe}},
+		{
+			Presets: ofBSD, What: "a frame of its own, with segment registers, which tf_flags and td_frame name",
+			Held: []heldFact{
+				{"freebsd", Entry, "movw:FS,4(RSP) movw:GS,6(RSP) movw:ES,12(RSP) movw:DS,14(RSP) R11=Current andl:-2,PCBFlags sti ss=0x2b cs=0x33 TrapWords.Err(RSP)=2"},
+				{"freebsd", Entry, "movl:1,TrapWords.Flags(RSP) cld RDI=Current Frame=RSP movl:flags,RSI andl:0x100,RSI call:amd64_syscall"},
+			},
+			Takes: []Value{BuildTrapframe}, Left: []string{leftTrapframe},
+		},
 		{
 			Presets: ofBSD, What: "amd64_syscall is called directly, and calls the handler with what it takes from the frame",
 			Held:  []heldFact{{"freebsd", amd64Syscall, "RCX=r10 R8=r8 R9=r9 call:sys_call_table(RAX*8) ax=RAX"}},

@@ -63,7 +63,7 @@ func (v Axes) fastSyscall(suffix string) Block {
 func (v Axes) callAST(suffix string) Block {
 	return Block{
 		v.enableAgain(),
-		MOVQ(RSP, RDI).C("the frame"),
+		MOVQ(RSP, RDI).C("the trapframe"),
 		CALL(FuncName(astName, suffix)),
 	}
 }
@@ -94,12 +94,13 @@ func (v Axes) setsFullIRET(c layout.FullFrameCall, suffix string) Func {
 // syscallret).
 func (v Axes) amd64Syscall(suffix string) Func {
 	td, frame, traced := RBX, RBP, R12
-	thread, regs := Fields[layout.Thread[Mem]](td), Fields[layout.PtRegs[Mem]](frame)
+	thread, regs := Fields[layout.Thread[Mem]](td), Fields[layout.PtRegs[Mem]](frame.At(-v.low()))
 	return FUNC(FuncName(amd64Syscall, suffix), `amd64_syscall(td, traced) makes the call of the thread's frame, and tells its
 tracer of the begin and the end. IF is on, unless the variant keeps it off.`,
 		MOVQ(RDI, td),
 		MOVL(RSI, traced),
 		MOVQ(thread.Frame, frame),
+		MOVQ(-layout.ENOSYS, regs.AX),
 		TESTL(layout.TIFEntryWork, thread.Flags).C("a tracer?"),
 		JNE("trace_enter"),
 		LABEL("fetch_args"),
@@ -131,13 +132,13 @@ tracer of the begin and the end. IF is on, unless the variant keeps it off.`,
 		JMP("syscallret"),
 
 		LABEL("trace_enter"),
-		MOVQ(frame, RDI),
+		LEAQ(frame.At(-v.low()), RDI),
 		CALL(traceEnter),
 		ORL(layout.PCBFullIRET, thread.PCBFlags).C("it may have changed any slot"),
 		JMP("fetch_args"),
 
 		LABEL("trace_leave"),
-		MOVQ(frame, RDI),
+		LEAQ(frame.At(-v.low()), RDI),
 		CALL(traceLeave),
 		LABEL("set_full_iret"),
 		ORL(layout.PCBFullIRET, thread.PCBFlags),
@@ -153,7 +154,7 @@ const userBits = 47
 func (v Axes) ast(suffix string) Func {
 	td, frame := RBX, RBP
 	thread := Fields[layout.Thread[Mem]](td)
-	return FUNC(FuncName(astName, suffix), `ast(frame) lets another thread run and delivers signals, if Thread.Flags asks for that.
+	return FUNC(FuncName(astName, suffix), `ast(trapframe) lets another thread run and delivers signals, if Thread.Flags asks for that.
 A signal changes the frame, and so the call ends by doreti.`,
 		MOVQ(RDI, frame),
 		MOVQ(gs.Current, td),
@@ -162,7 +163,7 @@ A signal changes the frame, and so the call ends by doreti.`,
 		MOVL(thread.Flags, RDX),
 		TESTL(layout.TIFDoNotify, RDX),
 		IF(NE,
-			MOVQ(frame, RDI),
+			LEAQ(frame.At(-v.low()), RDI),
 			XORL(RSI, RSI),
 			CALL("do_notify_resume"),
 			ORL(layout.PCBFullIRET, thread.PCBFlags),

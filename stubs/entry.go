@@ -17,6 +17,9 @@ var pt = Slots[layout.PtRegs[Slot]]()
 // when it is at the top of the stack.
 var regsSize = SizeOf[layout.PtRegs[Mem]]()
 
+// trapSize is the size of what build=trapframe has below it.
+var trapSize = SizeOf[layout.TrapWords[Mem]]()
+
 // restSize is the size of the callee-saved registers' slots.
 var restSize = pt.R11.Off
 

@@ -45,7 +45,7 @@ const (
 	left72    = "the rounding of the distance by which a call's stack begins lower, which adds 8 bytes to it; what CONFIG_RSEQ adds to an exit, which is nothing without its debugging"
 	left70CPU = "7.0's own choice by CPU, which was not read: it is that of 6.12.117"
 
-	leftTrapframe = "FreeBSD's trapframe: here the frame is Linux's, without segment registers, trap number and flags, so none of these is stored"
+	leftTrapframe = "FreeBSD's trapframe: here its words that Linux's frame does not have are below that, and nothing reads them. R11 and RCX are stored once more, where Linux's readers of a frame look for them; argument 4 is in r10, and tf_addr is not there"
 	leftBSDC      = "what amd64_syscall does for accounting, credentials, ktrace, audit and capabilities, and that it clears TF and sends SIGTRAP: here such a call ends by doreti, and #DB comes behind the next instruction"
 	leftDoreti    = "doreti's loads of the segment registers and its ends of interrupts, which are the kernel's here; a PCB and a per-CPU word of its own for it: here its flags are the thread's"
 	leftSeven     = "an exit of seven loads: Linux's programs want R8 to R10 back, so it is ten"

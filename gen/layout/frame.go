@@ -29,6 +29,28 @@ type PtRegs[T any] struct {
 	IP, CS, Flags, SP, SS                        T
 }
 
+// TrapWords are the words of FreeBSD's trapframe that PtRegs does not have. With
+// build=trapframe they are right below PtRegs. Nothing reads them here (FreeBSD 10.4:
+// sys/x86/include/frame.h; tf_addr, which calls leave alone, is left out).
+type TrapWords[T any] struct {
+	TrapNo T // tf_trapno, which calls leave alone; tf_fs at TrapFS and tf_gs at TrapGS
+	Flags  T // tf_flags; tf_es at TrapES and tf_ds at TrapDS
+	Err    T // tf_err: of a call the size of its SYSCALL
+}
+
+// Where 16-bit fields are in words of TrapWords, in bytes.
+const (
+	TrapFS, TrapGS = 4, 6 // of TrapNo
+	TrapES, TrapDS = 4, 6 // of Flags
+)
+
+// TrapHasSegs in TrapWords.Flags says that the selectors are there (TF_HASSEGS); SyscallSize is
+// the size of SYSCALL in bytes.
+const (
+	TrapHasSegs = 1 << 0
+	SyscallSize = 2
+)
+
 // IRETFrame is what the CPU pushes on an interrupt or exception and what
 // IRETQ pops, low address first (SDM volume 3, 7.14.2).
 type IRETFrame[T any] struct{ IP, CS, Flags, SP, SS T }

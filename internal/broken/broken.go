@@ -118,6 +118,10 @@ func Variants() []Variant {
 		fault("tf-by-slow-sysret", "linux-4.1", "the slow exit does not look for TF",
 			Edit("int_ret_from_sys_call", TESTQ(x86.X86_EFLAGS_RF|x86.X86_EFLAGS_TF, R11), TESTQ(x86.X86_EFLAGS_RF, R11))),
 
+		fault("full-iret-not-tested", "freebsd", "the exit takes SYSRETQ although PCB_FULL_IRET is set",
+			Edit(stubs.Entry, JNE("full_iret"))),
+		fault("single-step-not-told", "freebsd", "a call that the user single-steps ends by SYSRETQ",
+			Edit(stubs.Entry, ANDL(x86.X86_EFLAGS_TF, RSI), XORL(RSI, RSI))),
 		fault("sigreturn-via-sysret", "linux-4.1", "rt_sigreturn ends in SYSRETQ, which takes RCX and R11 for itself",
 			Edit("stub_rt_sigreturn", JMP(stubs.FuncName("int_ret_from_sys_call", "sigreturn-via-sysret")), sysretFull())),
 

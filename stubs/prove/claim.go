@@ -201,6 +201,7 @@ const (
 	claimUserCR3
 	claimCanonical
 	claimOwnExit
+	claimNoStep
 	claimWidth
 	claimNoWork
 	claimTrampoline

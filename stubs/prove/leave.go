@@ -109,6 +109,10 @@ func (m *machine) sysret(st *state, f *function) bool {
 	if m.promises.Has(stubs.PromiseTrampoline) {
 		ok = m.check(st, claimTrampoline, 0, f, st.trampolined, nil) && ok
 	}
+	if m.axes.Is(stubs.SlowDoreti) && !edited.Has(layout.SlotFlags) {
+		single := predicate{equal, m.ts.and(want[layout.SlotFlags], x86.X86_EFLAGS_TF), known(0)}
+		ok = m.checkThat(st, claimNoStep, 0, f, x86.X86_EFLAGS_TF&^m.at(st).zeros(st.regs[r11].v) == 0, single, m.gotWant(st, st.regs[r11], "TF clear")) && ok
+	}
 	if m.axes.Is(stubs.ExitOpportunistic) || edited&notBySYSRET != 0 {
 		ok = m.checkThat(st, claimOwnExit, 0, f, singleStep&^m.at(st).zeros(st.regs[r11].v) == 0, m.isSet(m.ts.and(st.regs[r11].v, singleStep)), m.gotWant(st, st.regs[r11], "RF and TF clear")) && ok
 	}
@@ -275,6 +279,8 @@ func (k claimKind) exitText(n uint8, of string) string {
 		return "RCX is canonical"
 	case claimOwnExit:
 		return "SYSRETQ does what IRETQ would, RF and TF are clear"
+	case claimNoStep:
+		return "TF is clear, or SYSRETQ would trap before the next instruction"
 	case claimWidth:
 		return "it returns to 64-bit code"
 	case claimTrampoline:

@@ -138,6 +138,8 @@ func TestBroken(t *testing.T) {
 		"flags-not-compared":       {Refuted, "SYSRETQ", "RFLAGS returns right by SYSRETQ; it is", ""},
 		"tf-by-sysret":             {Refuted, "SYSRETQ", "SYSRETQ does what IRETQ would, RF and TF are clear", ""},
 		"tf-by-slow-sysret":        {Refuted, "SYSRETQ", "SYSRETQ does what IRETQ would, RF and TF are clear", ""},
+		"single-step-not-told":     {Refuted, "SYSRETQ", "TF is clear, or SYSRETQ would trap before the next instruction; it is user.RFLAGS, want TF clear", ""},
+		"full-iret-not-tested":     {Refuted, "SYSRETQ", "RBX returns right by SYSRETQ; it is user.RBX, want do_notify_resume.bx", ""},
 		"sigreturn-via-sysret":     {Refuted, "SYSRETQ", "RCX is canonical; it is sys_rt_sigreturn.ip", "MOVQ PtRegs.IP(RSP), RCX"},
 		"stack-not-erased":         {Refuted, "SYSRETQ", "the thread's stack is erased below the frame at SYSRETQ", ""},
 		"stack-not-erased-by-iret": {Refuted, "IRETQ", "the thread's stack is erased below the frame at IRETQ", ""},

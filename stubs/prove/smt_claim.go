@@ -203,6 +203,8 @@ func (o *oracle) claim(sh *shadow, c obligation) (text string, ok bool) {
 		return fmt.Sprintf("(= ((_ sign_extend 16) ((_ extract 47 0) %s)) %s)", sh.regs[rCX].text, sh.regs[rCX].text), true
 	case claimOwnExit:
 		return clear(sh.regs[r11], singleStep)
+	case claimNoStep:
+		return clear(sh.regs[r11], x86.X86_EFLAGS_TF)
 	case claimAnswered:
 		number := o.numberOf(sh.orig)
 		if n == 1 {

@@ -215,7 +215,7 @@ const (
 )
 
 // survivors are the reviewed changes that the proof does not reject.
-var survivors = slices.Concat(survivorsOfAssembly, survivorsOfTree, survivorsOfReturns, survivorsOfDrawing, survivorsOfTracing, survivorsOfFRED)
+var survivors = slices.Concat(survivorsOfAssembly, survivorsOfTree, survivorsOfReturns, survivorsOfDrawing, survivorsOfTracing, survivorsOfFRED, survivorsOfDoreti)
 
 var survivorsOfAssembly = []survivor{
 	survives("syscall_init", one("SHRQ"), "bit [67] of the constant", "a shift takes six bits of its count"),
