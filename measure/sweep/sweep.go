@@ -164,19 +164,28 @@ func (s *Sweep) Document() *table.Document {
 	for i := range Runs {
 		t.Head = append(t.Head, fmt.Sprintf("run %d, cycles", i+1))
 	}
+	ladder := false
 	for _, p := range s.Points {
 		row := []any{fmt.Sprintf("+%d", p.Offset)}
 		for i := range Runs {
 			cell := table.Cell{Text: "0", Value: 0}
 			if p.Differences != nil {
-				cell = table.Cell{Text: p.Differences[i].Cell().Text, Value: p.Differences[i].Value}
+				d := p.Differences[i]
+				cell = table.Cell{Text: d.Cell().Text, Value: d.Value}
+				if d.Seen() && d.Step != "" { // a word that is the places' here
+					cell.Text, ladder = "read as "+analysis.Short(d.Value), true
+				}
 			}
 			row = append(row, cell)
 		}
 		t.Add(row...)
 	}
 	d.Add(table.Space, table.Line("the null call's difference from an entry that begins a line of %d bytes, 95 %% intervals", stubs.LineSize), table.Space,
-		table.Block{Table: t}, table.Block{Figure: s.plot()})
+		table.Block{Table: t})
+	if ladder {
+		d.Add(table.Space, table.Line("read as: additional instructions read the same in this form, so it is no cost of the place"))
+	}
+	d.Add(table.Block{Figure: s.plot()})
 	if s.Engine.Notes != nil && len(s.Accounts) > 0 {
 		d.Add(table.Space, table.Block{Notes: s.Engine.Notes(&s.Accounts[0])})
 	}

@@ -150,6 +150,11 @@ func TestDocument(t *testing.T) {
 			t.Errorf("the picture is no SVG with a style: %v\n%.2000s", err, b.String())
 		}
 	}
+	s.Points[2].Differences[0].Step = "1 instruction more"
+	var b bytes.Buffer
+	if err := s.Document().Write(&b, "text"); err != nil || !strings.Contains(b.String(), "+32      read as +2.1") || !strings.Contains(b.String(), "\nread as: additional instructions") {
+		t.Errorf("what additional instructions read as is not told apart: %v\n%s", err, b.String())
+	}
 	if err := Placements(nil).Write(io.Discard, "svg"); err == nil || !strings.Contains(err.Error(), "nothing here has a picture") {
 		t.Errorf("the picture of a document without one: error is %v", err)
 	}
