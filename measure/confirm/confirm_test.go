@@ -27,12 +27,19 @@ const sample = 24
 // sampleInBochs is how many of one that only Bochs runs, whose debugger takes its time.
 const sampleInBochs = 5
 
-// TestPresets: the machines agree with what is proved of a preset, and come back to
-// ring 3.
+// callDepth is a variant that counts the CALLs of the kernel's functions in front of them.
+const callDepth = "linux-6.12+returns=calldepth"
+
+// TestPresets: the machines agree with what is proved of a preset, and of callDepth, and
+// come back to ring 3.
 func TestPresets(t *testing.T) {
 	need.Tool(t, "qemu-system-x86_64")
-	for _, p := range stubs.Presets() {
-		if !*every && !slices.Contains([]string{"bare", "linux-3.19", "linux-6.12+pti", "linux-6.12-skylake", "linux-6.12-alderlake"}, p.Name) {
+	depth, err := stubs.ParseVariant(callDepth)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range append(stubs.Presets(), stubs.Preset{Variant: depth}) {
+		if !*every && !slices.Contains([]string{"bare", "linux-3.19", "linux-6.12+pti", "linux-6.12-skylake", "linux-6.12-alderlake", callDepth}, p.Name) {
 			continue
 		}
 		t.Run(p.Name, func(t *testing.T) {
