@@ -28,7 +28,9 @@
 //   - fast path and slow path: a call takes the fast path if it does not need full
 //     pt_regs and ends without work to do, and the slow path otherwise. With slow=c
 //     the slow path, and with slow=only every call, goes through do_syscall_64, a
-//     function of the frame, which is C in Linux.
+//     function of the frame, which is C in Linux. With slow=doreti every call goes
+//     through amd64_syscall, which is C in FreeBSD, and doreti ends it if PCB_FULL_IRET
+//     asks for that.
 //   - trampoline stack: a few words that leave=trampoline takes the user's RDI
 //     and RSP through.
 //   - the user's page table: with cr3=switch and cr3=pcid, the table that ring 3 runs
