@@ -21,7 +21,7 @@ import (
 // cycles more than the first, the controls what they are said to.
 func simulate(t *testing.T, difference, aa, dose, noise float64, dropped int) *Replay {
 	t.Helper()
-	r, err := Prepare(Config{Variants: named(t, "linux-3.19", "linux-4.1", axes[0]), Processes: 5, Seed: 7})
+	r, err := Prepare(Config{Variants: named(t, "linux-3.19", "linux-4.1", axes[1]), Processes: 5, Seed: 7})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,10 +60,10 @@ func TestResult(t *testing.T) {
 	if r := res.CyclesPerTick; r < 1.42 || r > 1.43 {
 		t.Errorf("%g cycles for a tick, want 60/42", r)
 	}
-	if why := res.Apart[axes[0]]; len(res.Apart) != 1 || !strings.Contains(why, "IRETQ") {
+	if why := res.Apart[axes[1]]; len(res.Apart) != 1 || !strings.Contains(why, "IRETQ") {
 		t.Errorf("SYSRET is compared with IRETQ: %q", res.Apart)
 	}
-	want := map[string]float64{"linux-3.19": 100, "linux-4.1": 102, axes[0]: 230, wire.LabelAgain: 100.5, wire.OpDoseNone: 100, wire.OpDoseOne: 101}
+	want := map[string]float64{"linux-3.19": 100, "linux-4.1": 102, axes[1]: 230, wire.LabelAgain: 100.5, wire.OpDoseNone: 100, wire.OpDoseOne: 101}
 	for _, s := range res.Series {
 		name := s.Label
 		if name == wire.LabelCalibration {
