@@ -52,7 +52,7 @@ func TestReadersFinds(t *testing.T) {
 		{name: "write", in: asm.MOVQ(asm.RAX, gs.RSPScratch), want: []string{"f+0x0 MOVQ RAX, PerCPU.RSPScratch(GS) writes PerCPU.RSPScratch"}},
 		{name: "another word", in: asm.MOVQ(gs.Current, asm.RAX)},
 		{name: "not by GS", in: asm.MOVQ(asm.RBX.At(0), asm.RAX)},
-		{name: "an instruction that is not known", in: asm.FXSAVE64(gs.RSPScratch), err: true},
+		{name: "an instruction that is not known", in: asm.LIDT(gs.RSPScratch), err: true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			obj, err := asm.Link(asm.Program{Funcs: []asm.Func{asm.FUNC("f", "", tt.in, asm.RET())}}, layout.KernelBase, layout.KernelBase)
