@@ -55,7 +55,6 @@ func (m *machine) returnToUser(st *state, in *inst) {
 	}
 	ok = m.onUserTable(st, f) && ok
 	ok = m.check(st, claimBuffers, 0, f, !m.promises.Has(stubs.PromiseBuffers) || st.verw, m.gotVERW(st)) && ok
-	m.noSuchCall(st)
 	if in.op == opSYSRET && !m.loaded(st, f) {
 		return
 	}

@@ -46,6 +46,9 @@ func (m *machine) step(st *state) bool {
 		}
 	}
 	st.covered = st.covered || st.at < m.forgets && m.forgets < st.at+uint64(in.len)-1
+	if returns(in) { // before the trace, which keeps what ring 3 is to find
+		m.noSuchCall(st)
+	}
 	m.trace(st, traced{kind: ran, at: st.at, in: in})
 	if !m.quick {
 		m.comesTo(st.at)
