@@ -132,8 +132,8 @@ const (
 	// user's, as is GS. Flags may be clobbered, and nothing else.
 	BeforeReturn
 	// GoesOn is in the context switch, where a thread that was switched out continues:
-	// RSI is the thread, RSP its stack. RAX, RSI and the callee-saved registers may
-	// be clobbered.
+	// RSI is the thread, RSP its stack. RDI, RSI and, with switch=call, RBP are still
+	// needed.
 	GoesOn
 )
 

@@ -35,14 +35,6 @@ func (v Axes) call(to Mem, suffix string) Block {
 	return Block{MOVQ(to, RAX), CALL(retpoline(suffix))}
 }
 
-// jump continues at the address that is at to. Clobbers RAX.
-func (v Axes) jump(to Mem, suffix string) Block {
-	if !v.Is(BranchRetpoline) {
-		return Block{JMP(to)}
-	}
-	return Block{MOVQ(to, RAX), JMP(retpoline(suffix))}
-}
-
 // jumpRAX continues at the address in RAX.
 func (v Axes) jumpRAX(suffix string) Block {
 	if !v.Is(BranchRetpoline) {
@@ -51,9 +43,10 @@ func (v Axes) jumpRAX(suffix string) Block {
 	return Block{JMP(retpoline(suffix))}
 }
 
-// thunk returns the functions that call and jump use.
+// thunk returns the functions that call and jumpRAX use. With dispatch=tree and
+// dispatch=switch no branch is indirect.
 func (v Axes) thunk(suffix string) []Func {
-	if !v.Is(BranchRetpoline) {
+	if !v.Is(BranchRetpoline) || v.Is(DispatchTree) || v.Is(DispatchSwitch) {
 		return nil
 	}
 	set := FuncName("__x86_indirect_thunk_set", suffix)

@@ -2,6 +2,7 @@ package stubs
 
 import (
 	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/x86"
 )
 
 // The values of axis rsb.
@@ -24,10 +25,6 @@ var _ = Register(Axis{
 	},
 })
 
-// ReturnStack is the most addresses that a CPU's return stack has: Linux's
-// RSB_CLEAR_LOOPS.
-const ReturnStack = 32
-
 // fillReturnStack makes two CALLs a turn, as a branch back to a CALL may be
 // predicted before its address is in. A RET that is predicted by one of these
 // addresses goes no further. R12 is loaded after it.
@@ -37,7 +34,7 @@ func (v Axes) fillReturnStack(suffix string) Block {
 	}
 	turns, first, second := R12, FuncName("filled_first", suffix), FuncName("filled_second", suffix)
 	return Block{
-		MOVL(ReturnStack/2, turns),
+		MOVL(x86.RSB_CLEAR_LOOPS/2, turns),
 		LABEL("fill_return_buffer"),
 		CALL(first),
 		INT3().C("a RET is predicted to come here"),

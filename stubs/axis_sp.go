@@ -56,21 +56,14 @@ func (v Axes) userSP(regs *layout.PtRegs[Mem]) Mem {
 	return v.scratch()
 }
 
-// saveUserSP and loadUserSP are the code that (a) makes needless: the old thread's call
-// may still need RSPScratch, and the next thread's SYSCALL will overwrite it
-// (3.19's __switch_to: thread.usersp).
-func (v Axes) saveUserSP() Block {
+// swapUserSP is the code that (a) makes needless: the old thread's call may still need
+// RSPScratch, and the next thread's SYSCALL will overwrite it (3.19's __switch_to:
+// thread.usersp).
+func (v Axes) swapUserSP() Block {
 	if !v.usesScratch() {
 		return nil
 	}
-	return move(v.scratch(), RAX, prev.UserSP)
-}
-
-func (v Axes) loadUserSP() Block {
-	if !v.usesScratch() {
-		return nil
-	}
-	return move(next.UserSP, RAX, v.scratch())
+	return Block{move(v.scratch(), RAX, prev.UserSP), move(next.UserSP, RAX, v.scratch())}
 }
 
 // usesScratch reports whether the user's RSP is live in a per-CPU word during a

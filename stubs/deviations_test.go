@@ -45,6 +45,7 @@ func presetsOf(prefixes ...string) (names []string) {
 const (
 	carefulActs = "btl:0,RDX jae:int_very_careful sti pushq:RDI call:schedule_user popq:RDI cli jmp:int_with_check"
 	iretActs    = "addq:0x80,RSP jmp:native_iret testb:4,ss jne:native_irq_return_ldt iretq"
+	calledActs  = "SP=RSP RSP=SP call:__switch_to RSI=Current RDI=RAX testl:0x40000,Flags jne:ret_from_fork RSI=RBP"
 	saveExtra   = "r15=R15 r14=R14 r13=R13 r12=R12 bp=RBP bx=RBX"
 	loadExtra   = "R15=r15 R14=r14 R13=r13 R12=r12 RBP=bp RBX=bx"
 )
@@ -86,8 +87,19 @@ func deviations() []deviation {
 			},
 			Takes: []Value{ESPFixTest}, Left: []string{leftESPFix},
 		},
-		{Presets: ofLazy, What: "the context switch pushes RBP, calls __switch_to and tests TIF_FORK", Left: []string{leftSwitch}},
-		{Presets: of319, What: "old_rsp is swapped in one place of __switch_to", Left: []string{leftSwitch}},
+		{
+			Presets: ofLazy, What: "the context switch pushes RBP, calls __switch_to and tests TIF_FORK",
+			Held: []heldFact{
+				{"linux-3.19", SwitchTo, calledActs},
+				{"linux-4.6", SwitchTo, calledActs},
+			},
+			Takes: []Value{SwitchCall}, Left: []string{leftCalled},
+		},
+		{
+			Presets: of319, What: "old_rsp is swapped in one place of __switch_to",
+			Held: []heldFact{{"linux-3.19", SwitchTo, "RAX=RSPScratch UserSP=RAX RAX=UserSP RSPScratch=RAX SP=RSP"}},
+			Left: []string{leftCalled},
+		},
 		{Presets: ofLazy, What: "old_rsp and kernel_stack are in cache lines of their own", Is: func() bool {
 			area := Slots[layout.PerCPU[Slot]]()
 			return area.RSPScratch.Off%64 == 0 && area.TopOfStack.Off == area.RSPScratch.Off+64
@@ -195,7 +207,11 @@ func deviations() []deviation {
 			Held:  []heldFact{{"linux-6.12", "do_syscall_64", "RDI=R12 movl:R14,RSI cmpl:RSI,0x400 sbbq:RCX,RCX andl:RCX,RSI call:x64_sys_call"}},
 			Takes: []Value{DispatchTree},
 		},
-		{Presets: of612, What: "neither a call nor the context switch has a branch that a retpoline could replace", Takes: []Value{DispatchTree}, Left: []string{leftSwitch}},
+		{
+			Presets: of612, What: "neither a call nor the context switch, which ends in a direct jump, has a branch that a retpoline could replace",
+			Held:  []heldFact{{"linux-6.12", SwitchTo, "popq:RBX popq:RBP jmp:__switch_to"}},
+			Takes: []Value{DispatchTree, SwitchJump},
+		},
 		{
 			Presets: of612, What: "IRETQ looks at CS and SS first",
 			Held: []heldFact{{"linux-6.12", Entry, "swapgs nop testb:3,cs jne:native_iret ud2 testb:4,ss jne:native_irq_return_ldt iretq"}},

@@ -157,10 +157,13 @@
 //     when the variant was selected leaves by another variant's exit.
 //   - gs.UserPCIDFlushMask, whose bit 0 says that translations of the user's PCID
 //     have become invalid: the code that next loads it clears the bit and drops them.
-//   - The switch: with gs.Current and gs.TopOfStack already set for the next thread,
-//     the kernel jumps to the old thread's SwitchTo with the old thread in RDI and the
-//     next in RSI. The place that Thread.IP names is reached with the thread itself in
-//     RSI.
+//   - The switch: with the next thread's page table loaded, the kernel jumps to the
+//     SwitchTo that both threads have, with the old thread in RDI and the next in RSI. It
+//     leaves a layout.SwitchFrame on the old thread's stack, its address in Thread.SP, goes
+//     on from the next one's, and calls or jumps to __switch_to there, which sets
+//     gs.Current and gs.TopOfStack and returns the old thread. Between threads of two
+//     variants the kernel's own switch runs. A new thread has TIFFork and a frame whose
+//     return address is ret_from_fork.
 //   - gs.SpecCtrl, the kernel's value of SPEC_CTRL while a variant with ibrs=entry
 //     is selected. The kernel's own entries leave it in the MSR, its own exits the same
 //     word without IBRS; a variant calls the kernel with IBRS set.

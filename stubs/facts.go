@@ -22,16 +22,18 @@ type Fact struct {
 
 // The sources that were read.
 const (
-	read319    = "torvalds/linux b645af2d5905 (3.18-rc6, whose path 3.19 has), arch/x86/kernel/entry_64.S"
-	read40     = "torvalds/linux 2a23c6b8a9c4 and 29722cd4ef66 (before 4.0 and behind it), arch/x86/kernel/entry_64.S"
-	read41     = "akuster/linux-yocto-4.1 a186fc82efa0 (4.1.y), arch/x86/kernel/entry_64.S"
-	read42     = "torvalds/linux 4d7321381e5c (4.2-rc), arch/x86/entry/entry_64.S"
-	read46     = "torvalds/linux eb2a54c3271c (4.6-rc), arch/x86/entry/entry_64.S"
-	read70     = "torvalds/linux 31c9387d0d84, include/linux/entry-common.h; ead971eec0eb, arch/x86/entry/syscall_64.c; CachyOS/linux b4f6c3b372b0 (6.17), arch/x86/entry/entry_64.S"
-	read72     = "Debian's linux-source-7.2 7.2.13, arch/x86/entry/entry_64.S and syscall_64.c, include/linux/entry-common.h and randomize_kstack.h, arch/x86/include/asm/entry-common.h, lib/random32.c, arch/x86/kernel/fpu/core.c"
-	readThunks = "Debian's linux-source-6.12 6.12.117, arch/x86/lib/retpoline.S"
-	read618    = "Linux 6.18's arch/x86/entry/entry_64_fred.S, as gregkh/linux v6.18.38 and kholia/linux 0053662c3879 have it, and entry_fred.c of the latter"
-	read612    = "Debian's linux-source-6.12 6.12.117, arch/x86/entry/entry_64.S and calling.h"
+	read319      = "torvalds/linux b645af2d5905 (3.18-rc6, whose path 3.19 has), arch/x86/kernel/entry_64.S"
+	read40       = "torvalds/linux 2a23c6b8a9c4 and 29722cd4ef66 (before 4.0 and behind it), arch/x86/kernel/entry_64.S"
+	read41       = "akuster/linux-yocto-4.1 a186fc82efa0 (4.1.y), arch/x86/kernel/entry_64.S"
+	read42       = "torvalds/linux 4d7321381e5c (4.2-rc), arch/x86/entry/entry_64.S"
+	read46       = "torvalds/linux eb2a54c3271c (4.6-rc), arch/x86/entry/entry_64.S"
+	read70       = "torvalds/linux 31c9387d0d84, include/linux/entry-common.h; ead971eec0eb, arch/x86/entry/syscall_64.c; CachyOS/linux b4f6c3b372b0 (6.17), arch/x86/entry/entry_64.S"
+	read72       = "Debian's linux-source-7.2 7.2.13, arch/x86/entry/entry_64.S and syscall_64.c, include/linux/entry-common.h and randomize_kstack.h, arch/x86/include/asm/entry-common.h, lib/random32.c, arch/x86/kernel/fpu/core.c"
+	readSwitch   = "yuanguohuo/linux-3.19.8 9a0ef6fde30d, arch/x86/include/asm/switch_to.h; arch/x86/kernel/process_64.c (__switch_to)"
+	readSwitch44 = "gyhlearner/ubuntu-xenial 73a40094d2a3 (4.4, beside another kernel's in a merge that was not resolved), arch/x86/include/asm/switch_to.h"
+	readThunks   = "Debian's linux-source-6.12 6.12.117, arch/x86/lib/retpoline.S"
+	read618      = "Linux 6.18's arch/x86/entry/entry_64_fred.S, as gregkh/linux v6.18.38 and kholia/linux 0053662c3879 have it, and entry_fred.c of the latter"
+	read612      = "Debian's linux-source-6.12 6.12.117, arch/x86/entry/entry_64.S and calling.h"
 )
 
 // Facts are what the presets are checked against. They say what an instruction does
@@ -114,6 +116,13 @@ var Facts = slices.Concat([]Fact{
 			R14=r14 R13=r13 R12=r12 RBP=bp RBX=bx addq:0x30,RSP cli jmp:int_with_check cli swapgs
 			jmp:restore_c_regs_and_iret R11=r11 R10=r10 R9=r9 R8=r8 RAX=ax RCX=cx RDX=dx RSI=si RDI=di addq:0x50,RSP
 			jmp:native_iret testb:4,ss jne:native_irq_return_ldt iretq jmp:native_irq_return_iret`,
+	},
+	{
+		Preset: "linux-3.19", Func: SwitchTo,
+		Source: readSwitch, Where: "switch_to: SAVE_CONTEXT, RESTORE_CONTEXT, the words between. The compiler keeps RBX and R12 to R15; here they are below RBP. usersp is swapped in __switch_to there, in this order",
+		Acts: `pushq:RBP pushq:RBX pushq:R12 pushq:R13 pushq:R14 pushq:R15 RBP=RSI RAX=RSPScratch UserSP=RAX RAX=UserSP RSPScratch=RAX SP=RSP RSP=SP call:__switch_to
+			RSI=Current RDI=RAX testl:0x40000,Flags jne:ret_from_fork RSI=RBP popq:R15 popq:R14 popq:R13 popq:R12
+			popq:RBX popq:RBP ret`,
 	},
 	{
 		Preset: "linux-4.0", Func: "entry_SYSCALL_64", To: "ret_from_sys_call",
@@ -258,6 +267,13 @@ var Facts = slices.Concat([]Fact{
 			jmp:native_iret testb:4,ss jne:native_irq_return_ldt iretq jmp:native_irq_return_iret`,
 	},
 	{
+		Preset: "linux-4.6", Func: SwitchTo,
+		Source: readSwitch44, Where: "switch_to: SAVE_CONTEXT, RESTORE_CONTEXT, the words between. The compiler keeps RBX and R12 to R15; here they are below RBP. PUSHFQ and POPFQ around it are left out",
+		Acts: `pushq:RBP pushq:RBX pushq:R12 pushq:R13 pushq:R14 pushq:R15 RBP=RSI SP=RSP RSP=SP call:__switch_to
+			RSI=Current RDI=RAX testl:0x40000,Flags jne:ret_from_fork RSI=RBP popq:R15 popq:R14 popq:R13 popq:R12
+			popq:RBX popq:RBP ret`,
+	},
+	{
 		Preset: "linux-6.12", Func: "entry_SYSCALL_64", To: "syscall_return_via_sysret",
 		Source: read612, Where: "entry_SYSCALL_64 to the test of what do_syscall_64 returns; PUSH_AND_CLEAR_REGS",
 		Acts: `endbr64 swapgs TSS.SP2=RSP jmp:over RSP=TopOfStack ss=0x2b sp=TSS.SP2 flags=R11 cs=0x33 ip=RCX orig_ax=RAX di=RDI si=RSI
@@ -319,10 +335,10 @@ var Facts = slices.Concat([]Fact{
 			cmpl:RDX,LastCPU jne:inconsistent ret ud2`,
 	},
 	{
-		Preset: "linux-6.12", Func: SwitchResume,
-		Source: read612, Where: "__switch_to_asm behind the change of RSP; nospec-branch.h: FILL_RETURN_BUFFER, __FILL_RETURN_BUFFER",
-		Acts: `RBX=StackCanary StackCanary=RBX movl:0x10,R12 call:filled_first int3 call:filled_second int3 addq:0x10,RSP decl:R12
-			jne:fill_return_buffer lfence popq:R15 popq:R14 popq:R13 popq:R12 popq:RBX popq:RBP ret`,
+		Preset: "linux-6.12", Func: SwitchTo,
+		Source: read612, Where: "__switch_to_asm; nospec-branch.h: FILL_RETURN_BUFFER, __FILL_RETURN_BUFFER",
+		Acts: `pushq:RBP pushq:RBX pushq:R12 pushq:R13 pushq:R14 pushq:R15 SP=RSP RSP=SP RBX=StackCanary StackCanary=RBX movl:0x10,R12 call:filled_first int3 call:filled_second int3 addq:0x10,RSP decl:R12
+			jne:fill_return_buffer lfence popq:R15 popq:R14 popq:R13 popq:R12 popq:RBX popq:RBP jmp:__switch_to`,
 	},
 	{
 		Preset: "linux-6.12-zen2", Func: "entry_untrain_ret",

@@ -15,7 +15,6 @@ const (
 	ParanoidLast  = "paranoid_last"         // the IRETQ of ParanoidEntry
 	SlowExit      = "int_ret_from_sys_call" // the slow exit, if it has one of its own
 	NewThread     = "ret_from_fork"         // where a new thread begins, if the variant takes it to ring 3
-	SwitchResume  = "__switch_to_resume"    // where a thread continues that SwitchTo has left
 	SyscallInit   = "syscall_init"          // sets the MSRs of SYSCALL
 )
 

@@ -328,14 +328,14 @@ func written() []Preset {
 			Variant: Variant{Name: "linux-6.18+fred", Axes: Of(
 				SPFrame, FlagsSlot, TopEager, BuildPush, RegsFull, ExitOpportunistic, IRQDispatch, WorkTest,
 				SlowOnly, IPTaskSize, ClearXor, DispatchTree, NospecMask, KStackRDTSC, ExitWorkCalled,
-				NOPsPatched, CanarySwitch, EntryFRED,
+				NOPsPatched, SwitchJump, CanarySwitch, EntryFRED,
 			)},
 			Release: "Linux 6.18 with fred=on on a CPU that has it",
 			Adds:    "FRED in the place of SYSCALL's entry and exit: the CPU builds the hardware frame on the thread's stack and ERETU pops it; no SWAPGS, no scratch word, no second stack, and the switch fills no return stack (27ce8299bc1e)",
 			Source:  "Linux 6.18: arch/x86/entry/entry_64_fred.S, entry_fred.c; arch/x86/include/asm/fred.h; arch/x86/kernel/fred.c",
 			Follows: read618,
 			Config:  config612,
-			Left:    []string{leftInlined, leftFREDTree, leftFREDTraps, leftTracer, leftESPFix, leftSwitch, leftForked, leftMeasure},
+			Left:    []string{leftInlined, leftFREDTree, leftFREDTraps, leftTracer, leftESPFix, leftAround, leftForked, leftMeasure},
 		},
 		{
 			Variant: Variant{Name: "freebsd", Axes: Of(
@@ -378,7 +378,7 @@ func linux612() Axes {
 	return Of(
 		SPFrame, FlagsSlot, TopEager, BuildPush, RegsFull, ExitOpportunistic, IRQDispatch, WorkTest,
 		SlowOnly, IPTaskSize, ScratchSP2, LeaveTrampoline, ClearXor, LandingENDBR, SFMaskAll,
-		DispatchTree, NospecMask, KStackRDTSC, ExitWorkCalled, NOPsPatched, CanarySwitch, RSBFilled,
+		DispatchTree, NospecMask, KStackRDTSC, ExitWorkCalled, NOPsPatched, SwitchJump, CanarySwitch, RSBFilled,
 	)
 }
 

@@ -16,7 +16,7 @@ func (v Axes) Program(suffix string) (Program, error) {
 	if err := v.Validate(); err != nil {
 		return Program{}, fmt.Errorf("variant %s is impossible: %w", suffix, err)
 	}
-	p := Program{Funcs: append(v.switchTo(suffix), v.syscallInit(suffix))}
+	p := Program{Funcs: []Func{v.switchTo(suffix), v.syscallInit(suffix)}}
 	p.Funcs = append(p.Funcs, v.interruptEntries(suffix)...)
 	if v.Bare {
 		p.Funcs = append(p.Funcs, bareEntry(suffix))

@@ -18,7 +18,7 @@ func stubKernel() Program {
 	names := []string{
 		"schedule_user", "do_notify_resume", "sys_ni_syscall", "syscall_return_slowpath", "exit_to_user_mode_loop",
 		traceEnterPhase1, traceEnter, traceLeave, "x64_sys_call", "x64_sys_call_switch", "fred_event_user", "fred_event_kernel",
-		errorFromUser, errorFromKernel, paranoidBody, preemptSchedule,
+		errorFromUser, errorFromKernel, paranoidBody, preemptSchedule, "__switch_to", "ret_from_fork",
 	}
 	for _, c := range layout.FullFrameCalls {
 		names = append(names, c.Handler())

@@ -1,6 +1,8 @@
 package stubs
 
 import (
+	"slices"
+
 	. "github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
 )
@@ -10,46 +12,61 @@ var (
 	next = Fields[layout.Thread[Mem]](RSI)
 )
 
+// switched are the registers of layout.SwitchFrame, the highest first.
+var switched = []Reg{RBP, RBX, R12, R13, R14, R15}
+
 // switchTo returns the variant's part of the context switch: the kernel stack and, with
-// sp=percpu, the user's RSP. Each thread leaves by its own variant's function and comes
-// back by the same function, which restores what it has saved, whatever the other threads'
-// functions do.
+// sp=percpu, the user's RSP. It runs between two threads that have it; between threads of
+// two variants the kernel's own switch runs. All leave a layout.SwitchFrame.
 //
 // RFLAGS is not kept. IF is 0 on both sides, and ring 3's NT, AC and IOPL do not get this
 // far: SYSCALL clears them, an interrupt clears NT and its handler AC, and in ring 0 IOPL
 // means nothing.
-func (v Axes) switchTo(suffix string) []Func {
-	resume := FuncName(SwitchResume, suffix)
-	return []Func{
-		FUNC(FuncName(SwitchTo, suffix), `__switch_to_asm switches from the thread RDI to the thread RSI. It returns when
-RDI runs again. IF is 0. Everything but the stack and the callee-saved
-registers has been switched already.`,
-			PUSHQ(RBP),
-			PUSHQ(RBX),
-			PUSHQ(R12),
-			PUSHQ(R13),
-			PUSHQ(R14),
-			PUSHQ(R15),
-			v.saveUserSP(),
-			v.saveShadowStack(),
-			LEAQ(Sym(resume), RAX),
-			MOVQ(RAX, prev.IP),
-			MOVQ(RSP, prev.SP),
-			MOVQ(next.SP, RSP),
-			v.jump(next.IP, suffix),
-		).In("entry"),
-		FUNC(resume, `__switch_to_resume is where a thread continues that __switch_to_asm has left: RSI
-is the thread, RSP its stack.`,
-			v.loadUserSP(),
-			v.at(GoesOn),
-			v.fillReturnStack(suffix),
-			POPQ(R15),
-			POPQ(R14),
-			POPQ(R13),
-			POPQ(R12),
-			POPQ(RBX),
-			POPQ(RBP),
-			v.returns(suffix),
-		).In("entry"),
+func (v Axes) switchTo(suffix string) Func {
+	const text = `__switch_to_asm switches from the thread RDI to the thread RSI. It returns when
+RDI runs again, or begins RSI at ret_from_fork. IF is 0. `
+	var push, pop Block
+	for _, r := range switched {
+		push = append(push, PUSHQ(r))
 	}
+	for _, r := range slices.Backward(switched) {
+		pop = append(pop, POPQ(r))
+	}
+	name := FuncName(SwitchTo, suffix)
+	stacks := Block{
+		v.swapUserSP(),
+		v.saveShadowStack(),
+		MOVQ(RSP, prev.SP),
+		MOVQ(next.SP, RSP),
+	}
+	goesOn := Block{
+		v.at(GoesOn),
+		v.fillReturnStack(suffix),
+	}
+	if v.Is(SwitchJump) {
+		return FUNC(name, text+`__switch_to
+switches everything but the stack and the callee-saved registers.`,
+			push,
+			stacks,
+			goesOn,
+			pop,
+			JMP("__switch_to").C("which returns to where RSI was switched out"),
+		).In("entry")
+	}
+	return FUNC(name, text+`__switch_to
+switches everything but the stack and the callee-saved registers. Linux's is a macro that
+pushes RBP and has the compiler keep the others, around it.`,
+		push,
+		MOVQ(RSI, RBP),
+		stacks,
+		CALL("__switch_to"),
+		MOVQ(gs.Current, RSI),
+		MOVQ(RAX, RDI).C("the thread that was left, for ret_from_fork"),
+		goesOn,
+		TESTL(layout.TIFFork, next.Flags),
+		JNE("ret_from_fork"),
+		MOVQ(RBP, RSI),
+		pop,
+		v.returns(suffix),
+	).In("entry")
 }

@@ -28,8 +28,8 @@ func TestShadowStacks(t *testing.T) {
 		variant(t, "linux-6.12+cet=user"),
 		variant(t, "linux-3.19+cet=user"),
 		edited("ssp-lost", stubs.Entry, call, call, asm.MOVL(x86.MSR_IA32_PL3_SSP, asm.RCX), asm.XORL(asm.RAX, asm.RAX), asm.XORL(asm.RDX, asm.RDX), asm.WRMSR()),
-		edited("ssp-not-switched", stubs.SwitchResume, asm.MOVQ(next.PL3SSP, asm.RAX), asm.XORL(asm.RAX, asm.RAX)),
-		edited("u-cet-not-switched", stubs.SwitchResume, asm.MOVQ(next.UserCET, asm.RAX), asm.XORL(asm.RAX, asm.RAX)),
+		edited("ssp-not-switched", stubs.SwitchTo, asm.MOVQ(next.PL3SSP, asm.RAX), asm.XORL(asm.RAX, asm.RAX)),
+		edited("u-cet-not-switched", stubs.SwitchTo, asm.MOVQ(next.UserCET, asm.RAX), asm.XORL(asm.RAX, asm.RAX)),
 	}
 	if *everyPreset {
 		list = append(list, variant(t, "linux-4.6+cet=user"), variant(t, "linux-6.12+pti+cet=user"))

@@ -129,10 +129,18 @@ what the old variant keeps in RSPScratch would be handled by the new one's rule.
 		MOVQ(desc.SwitchTo, RAX),
 		MOVQ(RAX, gs.SwitchTo),
 		MOVQ(RAX, thread(RDX).SwitchTo),
-		CMPQ(desc.UsesScratch, 0),
+		MOVQ(gs.Idle, RDX), // which is in no call
+		MOVQ(RAX, thread(RDX).SwitchTo),
+		MOVQ(desc.UsesScratch, RCX),
+		TESTQ(RCX, RCX),
 		IF(NE, // the other threads enter by this variant too from now on
+			MOVQ(RCX, Sym(switchScratch)),
 			eachThread(RDX,
 				MOVQ(RAX, thread(RDX).SwitchTo),
+			),
+			TESTL(uint64(layout.FeatureCETSS), desc.Info.Needs),
+			IF(E, // no switch turns their shadow stacks on again
+				eachThread(RDX, MOVQ(0, thread(RDX).UserCET)),
 			),
 		),
 		MOVQ(desc.TrapReturn, RAX),

@@ -14,11 +14,11 @@ func cpuTimer(r Reg) *layout.CPUTimer[Mem] { return Fields[layout.CPUTimer[Mem]]
 // timer's ticks, when the CPU becomes idle and when it stops being idle. That is exact
 // for the process. Between threads that hand the CPU to each other it is right to within
 // a time slice, until the time of one is asked for: from then on it is charged at
-// each switch (switch_counted).
+// each switch (Sched.Counting).
 func cpuTimes() Program {
 	return Program{
 		Funcs: Funcs(
-			countSwitches, switchCounted, processTimes, cpuClock, cpuClockID, cpuClockGet, cpuTimerAdd,
+			processTimes, cpuClock, cpuClockID, cpuClockGet, cpuTimerAdd,
 			cpuTickStart, cpuTick, cpuTimerDel, cpuTimers, sysGetrusage, sysTimes, cpuNanosleep,
 			cpuSleepTimeout,
 		),
@@ -29,41 +29,6 @@ func cpuTimes() Program {
 }
 
 var cpuTickTimer = BSS("cpu_tick_timer", SizeOf[layout.Timer[Mem]](), 64)
-
-func countSwitches() Func {
-	return FUNC("count_switches", "count_switches makes switch_counted charge time from now on. Clobbers RAX, RCX, RDX. IF is 0.",
-		CMPQ(sched.Counting, 0),
-		IF(NE, RETURN()),
-		MOVQ(1, sched.Counting),
-		MOVQ(gs.Idle, RCX),
-		MOVQ(sched.All, RAX),
-		LOOP( // all threads, then the idle one
-			MOVQ(thread(RCX).SwitchTo, RDX),
-			MOVQ(RDX, thread(RCX).CountedSwitch),
-			LEAQ(Sym(switchCounted), RDX),
-			MOVQ(RDX, thread(RCX).SwitchTo),
-			TESTQ(RAX, RAX),
-			BREAK(E),
-			MOVQ(RAX, RCX),
-			MOVQ(thread(RAX).All.Next, RAX),
-		),
-		RETURN(),
-	).Takes().Keeps(RDI)
-}
-
-func switchCounted() Func {
-	return FUNC("switch_counted",
-		`switch_counted is a Thread.SwitchTo that charges the time up to now to the thread
-that is switched out, RDI, and jumps to the variant's switch. RSI is the next thread.`,
-		CALL(ktimeGet),
-		MOVQ(RAX, RCX),
-		SUBQ(sched.Accounted, RCX),
-		MOVQ(RAX, sched.Accounted),
-		MOVQ(sched.RingTime, RDX),
-		ADDQ(RCX, thread(RDI).UTime.Index(RDX, 1)),
-		JMP(thread(RDI).CountedSwitch),
-	).Takes(RDI)
-}
 
 func processTimes() Func {
 	t := thread(RSI)
@@ -121,7 +86,7 @@ in EAX and the TID for cpu_clock in RSI; EAX is -EINVAL if there is no such cloc
 number below 0 is (~TID)<<3 with the clock in its low bits (Linux
 include/linux/posix-timers.h). Turns interrupts off.`,
 		CLI(),
-		CALL(countSwitches),
+		MOVQ(1, sched.Counting), // from now on
 		MOVQ(gs.Current, RCX),
 		MOVL(layout.CPUClockSched, RAX),
 		MOVQ(gs.PID, RSI),

@@ -9,7 +9,7 @@ import (
 func forks() Program {
 	return Program{
 		Funcs: Funcs(
-			sysClone, sysFork, sysVfork, vforkWait, retFromForkProcess, processMake, processShare,
+			sysClone, sysFork, sysVfork, vforkWait, processMake, processShare,
 			altStackShare, filesCopy,
 		),
 	}
@@ -163,17 +163,6 @@ made, has left its memory. Signals wait as long. Keeps RAX. IF is 0.`,
 	).Saving(RBX, R12).Takes(RDI, RAX).Returns(RAX)
 }
 
-func retFromForkProcess() Func {
-	self := thread(RDX)
-	return FUNC("ret_from_fork_process", "ret_from_fork_process is ret_from_fork for a process that finds its TID in its memory.",
-		MOVQ(gs.Current, RDX),
-		MOVQ(self.SetTID, RDI),
-		MOVL(self.TID, RSI),
-		CALL(putUserInt),
-		JMP(retFromFork),
-	).Takes().Spoils(RBX)
-}
-
 func processMake() Func {
 	madePtr, threadPtr, flags, parentPtr, mmPtr := RBX, RBP, R12, R13, R14
 	made := process(madePtr)
@@ -219,11 +208,6 @@ else in a copy. Returns 0, or -ENOMEM with nothing made.`,
 			CALL(spaceCopy),
 			TESTQ(RAX, RAX),
 			JNE("no_space"),
-		),
-		CMPQ(t.SetTID, 0),
-		IF(NE,
-			LEAQ(Sym(retFromForkProcess), RAX),
-			MOVQ(RAX, t.IP),
 		),
 
 		MOVQ(madePtr, t.Process),

@@ -285,7 +285,7 @@ the thread RSI did not enter as RDI did.`,
 		XORQ(gs.TopOfStack, RAX),
 		TESTL(layout.FREDPad, RAX),
 		IF(NE, changeMode()),
-		JMP(switchTo),
+		JMP(contextSwitch),
 	).Takes(RDI, RSI)
 }
 

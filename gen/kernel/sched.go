@@ -31,7 +31,7 @@ func returns(v int) Block { return Block{MOVQ(v, RAX), RETURN()} }
 func scheduler() Program {
 	return Program{
 		Funcs: Funcs(
-			schedInit, schedule, preemptSchedule, switchTo, sliceArm, cpuAccount, timerNext, sysTimeSlice, wakeUp,
+			schedInit, schedule, preemptSchedule, sliceArm, cpuAccount, timerNext, sysTimeSlice, wakeUp,
 			sleepUntil, timerAdd, timerDel, sleepTimeout, timerInterrupt, cpuIdle,
 		),
 		Data: []Data{
@@ -107,6 +107,8 @@ does not come back until wake_up. IF is 0.`,
 		),
 		LABEL("switch"),
 		INCQ(sched.Switches),
+		CMPQ(sched.Counting, 0),
+		IF(NE, account),
 		JMP(gs.ThreadSwitch),
 	).Takes()
 }
@@ -125,44 +127,6 @@ waited for that. It leaves interrupts on.`,
 		STI(),
 		RETURN(),
 	).Takes()
-}
-
-func switchTo() Func {
-	prev := thread(RDI)
-	next := thread(RSI)
-	return FUNC("__switch_to",
-		`__switch_to makes RSI the current thread instead of RDI; it returns when RDI is
-switched in again. It does what all variants have in common; the
-switch of the variant that RDI uses switches the stack. IF is 0.`,
-		FXSAVE64(prev.FX[0]),
-		FXRSTOR64(next.FX[0]),
-		MOVQ(next.FSBase, RAX),
-		CMPQ(RAX, prev.FSBase),
-		IF(NE, setBase(x86.MSR_FS_BASE)),
-		MOVQ(next.GSBase, RAX),
-		CMPQ(RAX, prev.GSBase),
-		IF(NE, setBase(x86.MSR_KERNEL_GS_BASE)),
-		MOVQ(next.MM, RAX),
-		CMPQ(RAX, prev.MM),
-		IF(NE, CALL(switchMM)),
-		// An interrupt from ring 3 leaves SS null, and SYSRET on AMD does not
-		// load the whole descriptor: a thread that entered by interrupt must
-		// not leave a null SS to one that returns by SYSRET (Linux 4.2,
-		// X86_BUG_SYSRET_SS_ATTRS).
-		MOVW(SS, RAX),
-		CMPW(RAX, x86.KERNEL_DS),
-		IF(NE,
-			MOVL(x86.KERNEL_DS, RAX),
-			MOVW(RAX, SS),
-		),
-		MOVQ(RSI, gs.Current),
-		MOVQ(next.StackTop, RAX),
-		MOVQ(RAX, gs.TopOfStack),
-		CMPQ(gs.UserBits, 0),
-		IF(E, MOVQ(RAX, gs.TSS.SP0)),
-		INCQ(next.Switches),
-		JMP(prev.SwitchTo),
-	).Takes(RDI, RSI)
 }
 
 func sliceArm() Func {
@@ -462,15 +426,4 @@ can, that is a panic.`,
 		),
 		UD2(),
 	).Takes().NoReturn()
-}
-
-// setBase writes RAX to an MSR that holds a segment's base. Clobbers RAX, RCX,
-// RDX.
-func setBase(msr int) Block {
-	return Block{
-		MOVQ(RAX, RDX),
-		SHRQ(32, RDX),
-		MOVL(uint32(msr), RCX),
-		WRMSR(),
-	}
 }

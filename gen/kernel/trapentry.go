@@ -335,9 +335,22 @@ variants that look for that by themselves (Linux 6.12 kernel/entry/common.c).`,
 }
 
 func retFromFork() Func {
+	self := thread(RDX)
 	return FUNC("ret_from_fork",
-		`ret_from_fork is where a new thread begins: RSP is at its PtRegs, IF is 0. It returns
-to ring 3 as the selected variant has new threads do.`,
+		`ret_from_fork is where a new thread begins, which is the current one: it is returned to
+from its stack, or jumped to for TIFFork. IF is 0. A process that finds its TID in its
+memory gets it there. The thread goes to ring 3 as the selected variant has new threads do.`,
+		MOVQ(gs.Current, RDX),
+		ANDL(^layout.TIFFork, self.Flags),
+		MOVQ(gs.TopOfStack, RSP),
+		SUBQ(regsSize, RSP),
+		MOVQ(self.SetTID, RDI),
+		TESTQ(RDI, RDI),
+		IF(NE,
+			MOVL(self.TID, RSI),
+			CALL(putUserInt),
+		),
+		GLOBAL("ret_from_fork_to_user"),
 		JMP(gs.NewThread),
 	).Takes().Spoils(RBX)
 }

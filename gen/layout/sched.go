@@ -30,8 +30,7 @@ type Sched[T any] struct {
 	// in a Linux without VIRT_CPU_ACCOUNTING the sum is exact and its parts are
 	// samples: the entry paths must not pay for accounting.
 	RingTime T
-	// Counting is 1 once a thread's time has been asked for: each switch of a thread
-	// that has not selected a variant since then charges it.
+	// Counting is 1 once a thread's time has been asked for: each switch charges it.
 	Counting  T
 	CPUTimers T // armed CPUTimers
 }

@@ -110,7 +110,7 @@ type PerCPU[T any] struct {
 	StackPad T
 	// Return is where TrapReturn leads once the thread's events are as StackPad says.
 	Return T
-	// ThreadSwitch is where schedule ends: at __switch_to or, on a CPU with FRED, what comes
+	// ThreadSwitch is where schedule ends: at context_switch or, on a CPU with FRED, what comes
 	// before it.
 	ThreadSwitch T
 
@@ -168,6 +168,9 @@ const (
 	// TIFEntryWork is set while a tracer wants to see the thread's calls begin and end
 	// (Linux's _TIF_WORK_SYSCALL_ENTRY).
 	TIFEntryWork = 1 << 8
+	// TIFFork is set in a thread that has not run yet (Linux up to 4.8): it is no work, and
+	// ret_from_fork clears it. The switch of switch=call looks at it.
+	TIFFork = 1 << 18
 )
 
 // TSCompat in Thread.Status is Linux's TS_COMPAT: the call came from 32-bit code.
@@ -216,13 +219,20 @@ const (
 	ThreadDead     = 2 // its stack is freed by the next thread that exits or is made
 )
 
+// SwitchFrame is what a thread has on its stack while it is switched out: the callee-saved
+// registers and the address at which it goes on (Linux's inactive_task_frame). All
+// variants' switches leave it in this order, so that each can bring every thread back.
+type SwitchFrame[T any] struct {
+	R15, R14, R13, R12, BX, BP T
+	Return                     T
+}
+
 // Thread is one thread, at the bottom of its kernel stack.
 type Thread[T any] struct {
 	Flags  T // TIF*; first, as in thread_info
 	Status T // TS*: next to the flags, as in thread_info
 	// The fields that a context switch touches lie together in the first lines.
-	SP       T // kernel RSP while switched out
-	IP       T // where it continues when switched in
+	SP       T // kernel RSP while switched out: a SwitchFrame is there
 	UserSP   T // usersp: RSPScratch while switched out, where the variant swaps it
 	SwitchTo T // the variant's switch; see SysSelect
 	FSBase   T // the user's FS and GS base
@@ -243,8 +253,6 @@ type Thread[T any] struct {
 	UTime, STime T // time on the CPU in ns, in ring 3 and in ring 0 (Sched.RingTime)
 	Preempted    T // times that an interrupt took the CPU away
 	MinFaults    T // page faults that read no file, which is all of them
-	// CountedSwitch is the variant's switch while SwitchTo is switch_counted.
-	CountedSwitch T
 
 	FutexKey  T // user address waited for, with its Space's FutexTag; 0: on no futex's queue
 	FutexBits T // the bits of FUTEX_WAIT_BITSET

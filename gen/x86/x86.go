@@ -275,6 +275,9 @@ const (
 	SPEC_CTRL_BHI_DIS_S = 1 << 10 // indirect branches of rings 0 to 2 are not steered by the history of ring 3
 )
 
+// RSB_CLEAR_LOOPS is the most addresses that a CPU's return stack has (Linux's name).
+const RSB_CLEAR_LOOPS = 32
+
 // PRED_CMD_IBPB in MSR_IA32_PRED_CMD has the CPU forget where indirect branches go (SDM
 // volume 4, 49H; APM volume 2, 3.2.9).
 const PRED_CMD_IBPB = 1 << 0

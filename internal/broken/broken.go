@@ -149,7 +149,7 @@ func Variants() []Variant {
 			Edit(stubs.NewThread, MOVQ(full.BX, RBX))),
 
 		fault("usersp-not-swapped", "linux-3.19", "the context switch does not bring RSPScratch back",
-			Edit(stubs.SwitchResume, MOVQ(RAX, gs.RSPScratch))),
+			Edit(stubs.SwitchTo, MOVQ(RAX, gs.RSPScratch))),
 		fault("early-irq", "linux-3.19+a", "interrupts come on before RSP is in its slot, and stay on there for long enough to be hit",
 			Edit(stubs.Entry, MOVQ(gs.TopOfStack, RSP),
 				MOVQ(gs.TopOfStack, RSP),

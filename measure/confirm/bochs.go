@@ -48,7 +48,7 @@ func onBochs(ctx context.Context, n stubs.Variant, list []stubs.Variant, kernel 
 		return err
 	}
 	b := &bochs{written: map[uint64]uint32{}}
-	addrs := map[string]uint64{"die": 0, "ret_from_fork": 0, "return_to_usermode": 0, "sys_ni_syscall": 0, n.FuncName(stubs.Entry): 0}
+	addrs := map[string]uint64{"die": 0, "ret_from_fork_to_user": 0, "return_to_usermode": 0, "sys_ni_syscall": 0, n.FuncName(stubs.Entry): 0}
 	for name := range addrs {
 		var ok bool
 		if addrs[name], ok = kernel.Object.Addr(name); !ok {
@@ -62,7 +62,7 @@ func onBochs(ctx context.Context, n stubs.Variant, list []stubs.Variant, kernel 
 	var failed error
 	m.Debug = func(conn *os.File) error {
 		b.conn, b.said = conn, bufio.NewReader(conn)
-		failed = b.begin(addrs["ret_from_fork"], addrs["return_to_usermode"])
+		failed = b.begin(addrs["ret_from_fork_to_user"], addrs["return_to_usermode"])
 		if failed == nil {
 			failed = use(b)
 		}

@@ -63,7 +63,7 @@ func onQEMU(ctx context.Context, n stubs.Variant, list []stubs.Variant, kernel *
 	if !ok {
 		return errors.New("the kernel has no sys_ni_syscall")
 	}
-	addrs := map[string]uint64{"die": 0, "ret_from_fork": 0, "return_to_usermode": 0}
+	addrs := map[string]uint64{"die": 0, "ret_from_fork_to_user": 0, "return_to_usermode": 0}
 	for name := range addrs {
 		if addrs[name], ok = kernel.Object.Addr(name); !ok {
 			return fmt.Errorf("the kernel has no %s", name)
@@ -72,7 +72,7 @@ func onQEMU(ctx context.Context, n stubs.Variant, list []stubs.Variant, kernel *
 	var failed error
 	m.Debug = func(conn *os.File) error {
 		q := &qemu{stub: gdb.New(gdb.Patient{File: conn}), die: addrs["die"]}
-		failed = q.toRing3(addrs["ret_from_fork"], addrs["return_to_usermode"])
+		failed = q.toRing3(addrs["ret_from_fork_to_user"], addrs["return_to_usermode"])
 		if failed == nil {
 			failed = q.begin(entry, elsewhere)
 		}
@@ -102,7 +102,7 @@ func ended(failed, err error) error {
 }
 
 // toRing3 lets init begin as a trap of ring 3 ends, from the same frame: where a thread
-// begins and where traps end may be the variant's, and what is refuted of them would end the
+// goes to ring 3 and where traps end may be the variant's, and what is refuted of them would end the
 // machine before its first call.
 func (q *qemu) toRing3(fork, back uint64) error {
 	if err := errors.Join(q.stub.Describe(), q.stub.Break(fork), q.stub.Continue(), q.stub.Unbreak(fork)); err != nil {

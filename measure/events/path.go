@@ -45,9 +45,9 @@ var paths = []path{
 	{name: "#MC in ring 3", way: wire.EventNullCall, strike: kindMC, ring3: true, entry: "asm_exc_machine_check", without: []string{kindMC}},
 	{name: "#MC at a call's entry", way: wire.EventNullCall, strike: kindMC, entry: "asm_exc_machine_check", without: []string{kindMC}},
 	{name: "#DB at a call's entry", way: wire.EventNullCall, strike: kindDBCode, entry: "asm_exc_debug", without: []string{kindDBCode, kindDBData}},
-	{name: "thread switch", way: wire.EventYield, variant: []string{stubs.SwitchTo, stubs.SwitchResume}},
-	{name: "thread switch to another space", way: wire.EventYieldMM, variant: []string{stubs.SwitchTo, stubs.SwitchResume}, through: []string{"switch_mm"}},
-	{name: "futex wait", way: wire.EventFutexWait, variant: []string{stubs.SwitchTo, stubs.SwitchResume}},
+	{name: "thread switch", way: wire.EventYield, variant: []string{stubs.SwitchTo}},
+	{name: "thread switch to another space", way: wire.EventYieldMM, variant: []string{stubs.SwitchTo}, through: []string{"switch_mm"}},
+	{name: "futex wait", way: wire.EventFutexWait, variant: []string{stubs.SwitchTo}},
 	{name: "preempted in ring 3", way: wire.EventShared, strike: kindInterrupt, ring3: true, switches: true, entry: "asm_sysvec_apic_timer_interrupt", variant: []string{stubs.SwitchTo}},
 	{name: "preempted in a call", way: wire.EventShared, strike: kindInterrupt, switches: true, entry: "asm_sysvec_apic_timer_interrupt"},
 	{name: "signal", alone: true, way: wire.EventSignal, through: []string{"do_signal"}},
@@ -71,6 +71,6 @@ var together = map[wire.EventWay]wire.EventWay{
 // interrupts; glue also does the work before ring 3.
 var glue = []string{
 	"sync_regs", "schedule_user", "do_notify_resume", "retint_user", "syscall_return_slowpath", "exit_to_user_mode_loop",
-	"ret_from_fork", "bad_iret", "schedule", "__switch_to", "switch_mm", "debug_kernel", "machine_check", "fixup_exception", "copy_to_user",
+	"ret_from_fork", "bad_iret", "schedule", "context_switch", "__switch_to", "switch_mm", "debug_kernel", "machine_check", "fixup_exception", "copy_to_user",
 	"stackleak_erase", "preempt_schedule",
 }

@@ -218,8 +218,7 @@ func (s *sampler) startThreads(c *cell, stream int, ctx *userCall) {
 			slot  asm.Slot
 			value uint64
 		}{
-			{thread.SP, t + layout.ThreadSize/2}, // the way to IP may need a stack
-			{thread.IP, p.kernel + uint64(s.job.Kernel.Defs["thread_start"])},
+			{thread.SP, t + layout.ThreadSize/2},
 			{thread.StartSP, p.userSP - uint64(lineSize*i)},
 			{thread.Back, ctx.back},
 			{thread.Number, ctx.number},
@@ -229,6 +228,7 @@ func (s *sampler) startThreads(c *cell, stream int, ctx *userCall) {
 		} {
 			a.set(t+uint64(field.slot.Off), field.value)
 		}
+		a.set(t+layout.ThreadSize/2+uint64(switched.Return.Off), p.kernel+uint64(s.job.Kernel.Defs["thread_start"]))
 		a.set(at+uint64(ringSlot.Threads[i].Off), t)
 		a.set(at+uint64(ringSlot.Before[(i+1)%threads].Off), t)
 	}

@@ -118,7 +118,7 @@ func TestRelocs(t *testing.T) {
 			t.Errorf("%s: absolute %v", r.Target, r.Abs)
 		}
 	}
-	want := []string{"do_notify_resume", "schedule_user", "sys_call_table", "syscall_trace_enter", "syscall_trace_enter_phase1", "syscall_trace_leave"}
+	want := []string{"__switch_to", "do_notify_resume", "ret_from_fork", "schedule_user", "sys_call_table", "syscall_trace_enter", "syscall_trace_enter_phase1", "syscall_trace_leave"}
 	for _, c := range layout.FullFrameCalls {
 		want = append(want, c.Handler())
 	}

@@ -157,7 +157,15 @@ func kernelProgram(last Ins) Program {
 		yield(sysYield, nil),
 		yield(flushSP, Block{CLFLUSH(next.UserSP)}),
 		yield(flushBoth, Block{CLFLUSH(next.UserSP), CLFLUSH(next.SP)}),
-		FUNC("thread_start", "is where a thread begins, RSI: in ring 3, with the state of userLoop from its task.",
+		FUNC("__switch_to", "makes RSI the current thread, and returns RDI.",
+			MOVQ(RSI, gs.Current),
+			LEAQ(RSI.At(layout.ThreadSize), RAX),
+			MOVQ(RAX, gs.TopOfStack),
+			MOVQ(RAX, gs.TSS.SP0),
+			MOVQ(RDI, RAX),
+			RET()),
+		FUNC("thread_start", "is where a thread begins: in ring 3, with the state of userLoop from its task.",
+			MOVQ(gs.Current, RSI),
 			MOVQ(next.StartSP, RSP),
 			MOVQ(next.Back, R12),
 			MOVQ(next.Number, R13),
@@ -214,10 +222,6 @@ func yield(name string, flush Block) Func {
 		MOVQ(RAX, gs.Turn),
 		ADDQ(gs.Ring, RAX),
 		MOVQ(Fields[ring[Mem]](RAX).Threads[0], RSI),
-		MOVQ(RSI, gs.Current),
-		LEAQ(RSI.At(layout.ThreadSize), RAX),
-		MOVQ(RAX, gs.TopOfStack),
-		MOVQ(RAX, gs.TSS.SP0),
 		JMP(gs.SwitchTo),
 	)
 }
@@ -249,4 +253,5 @@ var (
 	perCPU   = Slots[cpu[Slot]]()
 	ringSlot = Slots[ring[Slot]]()
 	thread   = Slots[task[Slot]]()
+	switched = Slots[layout.SwitchFrame[Slot]]()
 )

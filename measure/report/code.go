@@ -76,7 +76,7 @@ func frames(t *table.Table, variants []stubs.Axes) {
 
 // shown are the functions of a variant that are shown side by side. The others are
 // wrappers, which hardly differ from each other.
-var shown = []string{"entry_SYSCALL_64", "stub_full_frame", "stub_rt_sigreturn", "__switch_to_asm", "__switch_to_resume"}
+var shown = []string{"entry_SYSCALL_64", "stub_full_frame", "stub_rt_sigreturn", "__switch_to_asm"}
 
 // codeOf builds and explains the variants of the study's changes. A variant whose figures
 // are of other code than this entrylab's, by its name and axes, gets no listing: a listing

@@ -140,7 +140,7 @@ func TestForwards(t *testing.T) {
 		switchOut, switchI int
 	}{
 		{"bare", 0, 0, 0, 0, 0, 0},
-		{"linux-3.19", 0, 1, 1, 1, 1, 1},                                         // old_rsp, and back from there
+		{"linux-3.19", 0, 1, 1, 1, 2, 0},                                         // old_rsp, and back from there
 		{"linux-3.19+a", 1, 1, 0, 0, 0, 0},                                       // old_rsp, the sp slot
 		{"linux-4.1", 1, 1, 0, 0, 0, 0},                                          // the same by PUSH
 		{"linux-6.12", 1, 2, 0, 0, 0, 0},                                         // and over the trampoline stack

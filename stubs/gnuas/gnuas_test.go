@@ -322,7 +322,7 @@ func TestInclude(t *testing.T) {
 	text := Include()
 	for _, want := range []string{
 		".set PT_REGS_R15, 0\n", ".set PT_REGS_ORIG_AX, 120\n", ".set PT_REGS_SIZE, 168\n", ".set PERCPU_RSP_SCRATCH, 0\n",
-		".set PERCPU_TOP_OF_STACK, 64\n", ".set PERCPU_TSS_SP0, 136\n", ".set THREAD_USER_SP, 32\n", ".set THREAD_FX, ", ".set USER_CS, 51\n",
+		".set PERCPU_TOP_OF_STACK, 64\n", ".set PERCPU_TSS_SP0, 136\n", ".set THREAD_USER_SP, 24\n", ".set THREAD_FX, ", ".set USER_CS, 51\n",
 		".set PERCPU_SPEC_CTRL, ", ".set MSR_IA32_SPEC_CTRL, 72\n",
 	} {
 		if !strings.Contains(text, want) {

@@ -219,11 +219,13 @@ const (
 	claimEventBase
 
 	// In the context switch.
-	claimNextIP
 	claimNextSP
-	claimNextRSI
-	claimResumeIP
+	claimNextStack
 	claimSavedSP
+	claimSaved
+	claimCurrent
+	claimNotYet
+	claimNew
 	claimKept
 	claimReturnRSP
 	claimOwnScratch

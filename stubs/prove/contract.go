@@ -81,6 +81,8 @@ func init() {
 		{name: "fred_event_kernel", kind: eventHandler},
 		{name: "stackleak_erase", kind: eraser},
 		{name: "preempt_schedule", kind: preempter},
+		{name: "__switch_to", kind: switcher},
+		{name: "ret_from_fork", kind: beginner},
 	} {
 		f.needs = layout.SlotsAll
 		contracts[f.name] = f
@@ -134,8 +136,15 @@ func (m *machine) enter(st *state, f *function) {
 	if !m.kernelSpecCtrl(st, f) || !m.forgot(st, f) || !m.untrainedAt(st, f) {
 		return
 	}
-	if st.phase != inCall {
-		m.undecided(st, claimTarget, "the switch calls "+f.name)
+	switch {
+	case f.kind == switcher && st.phase != inCall && st.phase != inSetUp:
+		m.becomesCurrent(st, f)
+		return
+	case f.kind == beginner && st.phase == inResume:
+		m.beginsThread(st, f)
+		return
+	case st.phase != inCall || f.kind == switcher || f.kind == beginner:
+		m.undecided(st, claimTarget, f.name+", which is not for this part of the variant")
 		return
 	}
 	if f.kind == eraser {

@@ -276,14 +276,12 @@ func (m *machine) transfer(st *state, to word) {
 		m.dispatchEntry(st, v.t.x)
 	case v.t.op == isEntry && v.c == 0 && st.phase == inCall:
 		m.dispatch(st, v.t.x)
-	case v == m.s.nextIP.value() && st.phase == inLeave:
-		m.switched(st)
 	case v == m.s.ret.value() && st.phase == inResume:
 		m.resumed(st)
 	case v == m.s.ret.value() && st.phase == inSetUp:
 		m.isSetUp(st)
 	case v == m.s.ret.value() && st.phase == inLeave:
-		m.differs(st, claimNextIP, 0, nil, to, "next.IP")
+		m.check(st, claimCurrent, 0, theSwitch, false, nil)
 	case v.fromUser():
 		m.differs(st, claimTarget, 0, nil, to, "an address in the kernel")
 	default:

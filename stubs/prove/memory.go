@@ -17,7 +17,6 @@ const (
 // Indices of state.saved.
 const (
 	savedSP = iota
-	savedIP
 	savedUserSP
 	savedPL3SSP
 	numSaved = iota
@@ -28,7 +27,7 @@ var savedWords = [numSaved]struct {
 	name string
 	off  int
 }{
-	savedSP: {"Thread.SP", thread.SP.Off}, savedIP: {"Thread.IP", thread.IP.Off},
+	savedSP:     {"Thread.SP", thread.SP.Off},
 	savedUserSP: {"Thread.UserSP", thread.UserSP.Off}, savedPL3SSP: {"Thread.PL3SSP", thread.PL3SSP.Off},
 }
 
@@ -120,10 +119,8 @@ func (m *machine) locate(st *state, o operand, width uint8, write bool) (place, 
 		return m.locateStack(st, p, addr, write)
 	case st.phase != inCall && t == m.s.prev:
 		return m.locatePrev(st, p, addr, write)
-	case st.phase == inLeave && t == m.s.next:
+	case st.phase == inLeave && t == m.s.next, st.phase == inResume && t == m.s.left:
 		return m.locateNext(st, p, addr, write)
-	case st.phase == inLeave && t == m.s.nextSP:
-		return m.locateAhead(st, p, addr, write)
 	case t.op == isShl && t.k == 3 && (addr.c == m.table || addr.c == m.frameTable) && !write && width == 8:
 		_, most := m.at(st).limits(t.x)
 		if !m.checkThat(st, claimTable, 0, nil, most <= layout.SysCallMax, predicate{below, t.x, known(layout.SysCallMax + 1)}, func() (string, string, *origin) {
@@ -228,9 +225,12 @@ func (m *machine) locateInArea(st *state, p place, addr value, write bool) (plac
 // currentThread returns what the per-CPU word Current holds.
 func (m *machine) currentThread(st *state) value {
 	switch st.phase {
-	case inLeave:
-		return m.s.next.value()
 	case inResume:
+		if !st.current {
+			return m.s.left.value()
+		}
+		fallthrough
+	case inLeave:
 		return m.s.prev.value()
 	}
 	return value{st.origin.t, m.stackEnd(st) - layout.ThreadSize}
@@ -327,6 +327,8 @@ func (m *machine) locatePrev(st *state, p place, addr value, write bool) (place,
 			p.value = m.s.canary.value()
 		case thread.UserCET.Off:
 			p.value = m.s.shadow[shadowUCET].value()
+		case thread.Flags.Off:
+			p.value = st.work
 		}
 		return p, m.own(st)
 	}
@@ -336,29 +338,19 @@ func (m *machine) locatePrev(st *state, p place, addr value, write bool) (place,
 	return p, m.own(st)
 }
 
-// locateNext finds a word of the next thread, which can only be read.
+// locateNext finds a word of the other thread of the switch, which can only be read.
 func (m *machine) locateNext(st *state, p place, addr value, write bool) (place, bool) {
 	if write || addr.c >= threadSize {
 		return p, m.touches(st, addr, notOwnThread, false)
 	}
-	switch int(addr.c &^ 7) {
-	case thread.SP.Off:
+	switch off := int(addr.c &^ 7); {
+	case off == thread.SP.Off && st.phase == inLeave:
 		p.value = m.s.nextSP.value()
-	case thread.IP.Off:
-		p.value = m.s.nextIP.value()
+	case off == thread.UserSP.Off && st.phase == inLeave:
+		p.value = m.s.nextUserSP.value()
 	default:
-		p.value = outside("a word of the next thread", false).value()
+		p.value = outside("a word of another thread", false).value()
 	}
-	return p, m.own(st)
-}
-
-// locateAhead finds a word below the next thread's SP, where its stack is free.
-func (m *machine) locateAhead(st *state, p place, addr value, write bool) (place, bool) {
-	i := int64(-addr.c+7)/8 - 1
-	if i < 0 || i >= aheadCells || !write && !st.ahead[i].written() {
-		return p, m.touches(st, addr, "the next thread's stack", false)
-	}
-	p.word = &st.ahead[i]
 	return p, m.own(st)
 }
 

@@ -372,7 +372,7 @@ func (s *subject) inSwitch(addr uint64) bool {
 		return false
 	}
 	name, _, _ := stubs.CutFuncName(p.name)
-	return name == stubs.SwitchTo || name == stubs.SwitchResume
+	return name == stubs.SwitchTo
 }
 
 // unreached reads each function from its start and lists the instructions that no path

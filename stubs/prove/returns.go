@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/x86"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -152,7 +153,7 @@ func (m *machine) hasForgotten(st *state) bool {
 // counts notes that the CALL which has pushed its return address must be counted where it
 // goes, and claims that it goes to what counts it.
 func (m *machine) counts(st *state, to word) bool {
-	if !m.promises.Has(stubs.PromiseCallDepth) || st.phase != inCall || to.v.t != nil {
+	if !m.promises.Has(stubs.PromiseCallDepth) || st.phase != inCall && st.phase != inResume || to.v.t != nil {
 		return true
 	}
 	if m.kernel[to.v.c] != nil {
@@ -218,7 +219,7 @@ func returnsFrom(s *subject, obj *asm.Object, name string) (list []uint64) {
 // fills notes at an LFENCE whether CALLs without a RET have filled the return stack with
 // addresses of INT3, at which the CPU stops.
 func (m *machine) fills(st *state) {
-	st.filled = st.filled || m.filledBy(st) >= stubs.ReturnStack
+	st.filled = st.filled || m.filledBy(st) >= x86.RSB_CLEAR_LOOPS
 }
 
 // filledBy returns how many such addresses are on top of the return stack.

@@ -71,7 +71,7 @@ func pack(list ...bool) (x uint64) {
 func (n *namer) state(st *state) {
 	e := &st.expect
 	n.print(uint64(st.phase), st.pc, uint64(st.irq), st.wrote, uint64(e.edited), uint64(st.cond.kind), uint64(st.cond.width), uint64(st.cond.carry.kind),
-		pack(st.isUnfit(), st.cond.clear, st.trampolined, st.verw, st.erased, st.ibrs, st.stale, st.owed, st.needed, st.filled, st.forgot, st.covered, st.untrained, st.barrier, st.fresh, st.counts, st.counting, st.down, st.held, e.called, e.refused, e.inside, e.asked, e.inRing0, e.event, e.complete, e.traced, e.told, e.alone, e.plain), pack(st.mine[:]...))
+		pack(st.isUnfit(), st.cond.clear, st.trampolined, st.verw, st.erased, st.ibrs, st.stale, st.owed, st.needed, st.filled, st.forgot, st.covered, st.untrained, st.barrier, st.fresh, st.counts, st.counting, st.down, st.held, st.current, e.called, e.refused, e.inside, e.asked, e.inRing0, e.event, e.complete, e.traced, e.told, e.alone, e.plain), pack(st.mine[:]...))
 	for _, f := range st.flags {
 		n.print(uint64(f))
 	}
@@ -106,7 +106,6 @@ func (n *namer) state(st *state) {
 	n.words(st.saved[:])
 	n.words(st.shadow[:])
 	n.words(st.msrs[:])
-	n.words(st.ahead[:])
 	n.words(st.bases[:])
 	n.words(st.random[:])
 	n.words(st.bsd[:])

@@ -128,8 +128,8 @@ type shadow struct {
 	trampoline          [trampolineCells]bv
 	saved               [numSaved]bv
 	shadow              [numShadowMSRs]bv // the MSRs of shadow stacks
-	ahead               [aheadCells]bv
-	work, seen, status  bv // Thread.Flags, as it was read last; Thread.Status
+	current             bool              // the thread that is switched to is the current one
+	work, seen, status  bv                // Thread.Flags, as it was read last; Thread.Status
 	cr3, kernel         bv
 	flushes, specCtrl   bv
 	canary, depth       bv

@@ -2,6 +2,7 @@ package prove
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/entrylab/entrylab/gen/layout"
@@ -211,15 +212,15 @@ func (o *oracle) claim(sh *shadow, c obligation) (text string, ok bool) {
 			number = o.x32NumberOf(sh.orig)
 		}
 		return fmt.Sprintf("(bvugt %s %s)", o.value(number).text, literal(layout.SysCallMax, 64)), !c.ghost
-	case claimNextIP:
-		return same(sh.target.text, o.value(o.s.nextIP.value()).text), true
-	case claimNextRSI:
-		return is(sh.regs[rSI])
+	case claimSaved:
+		return is(*o.named(&sh.cells[slices.Index(switchFrame[:], reg(n))+1]))
+	case claimNew:
+		return not(clearIn(*o.named(&sh.work), layout.TIFFork)), true
 	case claimSavedSP:
 		if sh.saved[savedSP].text == "" { // nothing was stored there
 			break
 		}
-		return fmt.Sprintf("(bvule (bvsub %s %s) %s)", sh.origin.text, sh.saved[savedSP].text, literal(8*numCells, 64)), true
+		return is(sh.saved[savedSP])
 	case claimKept:
 		return is(sh.regs[n])
 	case claimCanary:

@@ -128,18 +128,20 @@ func (o *oracle) locate(sh *shadow, addr bv, op operand, write bool) (w *bv, off
 			return readOnly(o.value(o.s.canary.value()))
 		case thread.UserCET.Off:
 			return readOnly(o.value(o.s.shadow[shadowUCET].value()))
+		case thread.Flags.Off:
+			return readOnly(*o.named(&sh.work))
 		}
 		return readOnly(o.fresh())
 	case sh.phase == inLeave && addr.base == o.symbol(o.s.next):
 		switch int(addr.off &^ 7) {
 		case thread.SP.Off:
 			return readOnly(o.value(o.s.nextSP.value()))
-		case thread.IP.Off:
-			return readOnly(o.value(o.s.nextIP.value()))
+		case thread.UserSP.Off:
+			return readOnly(o.value(o.s.nextUserSP.value()))
 		}
 		return readOnly(o.fresh())
-	case sh.phase == inLeave && addr.base == o.symbol(o.s.nextSP) && index >= 0 && index < aheadCells:
-		return o.named(&sh.ahead[index]), offset
+	case sh.phase == inResume && addr.base == o.symbol(o.s.left):
+		return readOnly(o.fresh())
 	}
 	return nothing()
 }
@@ -150,7 +152,7 @@ func (o *oracle) known(sh *shadow, addr bv) bool {
 	if addr.base == sh.origin.base || addr.base == sh.lowered {
 		return true
 	}
-	for _, t := range []*term{o.s.area, o.s.trampoline, o.s.prev, o.s.next, o.s.nextSP} {
+	for _, t := range []*term{o.s.area, o.s.trampoline, o.s.prev, o.s.next, o.s.left} {
 		if addr.base == o.names[t] {
 			return true
 		}
@@ -168,10 +170,10 @@ func (o *oracle) perCPU(sh *shadow, addr bv, write bool) (w *bv, offset uint64) 
 	}
 	off := addr.off &^ 7
 	current := o.plus(sh.origin, o.above()+maxWord-layout.ThreadSize+1)
-	switch sh.phase {
-	case inLeave:
-		current = o.value(o.s.next.value())
-	case inResume:
+	switch {
+	case sh.phase == inResume && !sh.current:
+		current = o.value(o.s.left.value())
+	case sh.phase == inLeave, sh.phase == inResume:
 		current = o.value(o.s.prev.value())
 	}
 	switch {

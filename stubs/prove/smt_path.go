@@ -185,11 +185,20 @@ func (o *oracle) kernel_(sh *shadow, t *traced) (own []string) {
 	}
 	if rsp := sh.regs[rSP]; before.phase == after.phase && after.regs[rSP].v == before.regs[rSP].v.add(8) { // it has returned
 		if p, _ := o.locate(sh, rsp, operand{kind: inMem, base: rSP, index: noReg}, false); p != nil {
-			own = append(own, same(p.text, literal(after.pc, 64)))
+			back := literal(after.pc, 64)
+			if after.to == o.s.ret.value() { // the caller of the switch
+				back = o.value(after.to).text
+			}
+			own = append(own, same(p.text, back))
 		}
 	}
 	if before.phase == inLeave && after.phase == inResume {
-		own = append(own, same(sh.saved[savedIP].text, literal(after.pc, 64)), same(sh.saved[savedSP].text, o.value(after.regs[rSP].v).text))
+		own = append(own, same(sh.saved[savedSP].text, o.value(after.regs[rSP].v).text))
+		for i, w := range before.scratch {
+			if w.v == o.s.nextUserSP.value() {
+				own = append(own, same(sh.saved[savedUserSP].text, o.value(after.scratch[i].v).text))
+			}
+		}
 	}
 	for g := after.given; g != before.given; g = g.before {
 		o.assert(o.assumed(g))
@@ -257,7 +266,7 @@ func (o *oracle) kernel_(sh *shadow, t *traced) (own []string) {
 	if before.flushes != after.flushes {
 		sh.flushes = o.value(after.flushes)
 	}
-	sh.phase, sh.orig = after.phase, o.orig(after)
+	sh.phase, sh.current, sh.orig = after.phase, after.current, o.orig(after)
 	return own
 }
 

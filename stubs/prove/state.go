@@ -52,9 +52,6 @@ func (m *machine) moved(st *state, before *origin) *origin {
 	return &origin{st.at, before}
 }
 
-// aheadCells is how much of the next thread's stack the switch may use.
-const aheadCells = 4
-
 // trampolineCells is how many words of the trampoline stack the model follows,
 // from its top down.
 const trampolineCells = 24
@@ -77,8 +74,8 @@ type phase uint8
 
 const (
 	inCall      phase = iota // from SYSCALL to the return to ring 3
-	inLeave                  // __switch_to_asm, up to the jump to the next thread
-	inResume                 // from there back, when the thread runs again
+	inLeave                  // __switch_to_asm, up to the change of stacks
+	inResume                 // from there on, when the thread runs again
 	inSetUp                  // syscall_init
 	inInterrupt              // the entry of an interrupt or exception
 )
@@ -174,7 +171,8 @@ type state struct {
 	filled bool
 	shadow [numShadowMSRs]word // the MSRs of shadow stacks, in the switch
 	saved  [numSaved]word      // words of the Thread that is switched
-	ahead  [aheadCells]word    // what is below the next thread's SP, on its stack
+	// current is set once __switch_to has made the thread that continues the current one.
+	current bool
 
 	tables
 	predictors
@@ -242,30 +240,33 @@ type symbols struct {
 	cells      [numCells]*term // the words of the stack
 	kernel     [numRegs]*term  // registers of a thread that is switched
 	// overwritten are registers that are written before they are read, where paths meet.
-	overwritten    [numRegs]*term
-	prev, next     *term                // struct Thread of the two threads of a switch
-	prevRSP        *term                // of the thread that is switched, at the call
-	ret            *term                // its return address
-	nextSP         *term                // the next thread's Thread.SP
-	nextIP         *term                // and Thread.IP
-	scratch        [numScratch]*term    // the scratch words, of the thread that is switched
-	other          [numScratch]*term    // the scratch words, as any thread left them
-	trampoline     *term                // the top of the trampoline stack
-	cr3            *term                // CR3 as a call finds it
-	flushes        *term                // UserPCIDFlushMask
-	work, callWork *term                // Thread.Flags at the start, Thread.SyscallWork
-	bsd            [numBSD]word         // of the Thread
-	kstack, canary *term                // Thread.KStackOffset, Thread.StackCanary
-	shadow         [numShadowMSRs]*term // the MSRs of shadow stacks, as the thread that is switched had them
-	status         *term                // Thread.Status
-	percpu         map[uint64]*term     // other words of PerCPU, by offset
-	area           *term                // the per-CPU area, where the kernel's GS points
-	bases          [numBases]*term      // of the user's segments
-	selectors      [6]*term
-	xmm            [numXMM]*term // the user's, two words each
-	x87            [numX87]*term
-	mxcsr          *term
-	msrs           [numMSRs]*term // those of SYSCALL, before the set-up
+	overwritten [numRegs]*term
+	prev, next  *term                // struct Thread of the two threads of a switch
+	left        *term                // and that of which the switch lets the thread run again
+	prevRSP     *term                // of the thread that is switched, at the call
+	ret         *term                // its return address
+	nextSP      *term                // the next thread's Thread.SP
+	nextUserSP  *term                // and Thread.UserSP
+	scratch     [numScratch]*term    // the scratch words, of the thread that is switched
+	other       [numScratch]*term    // the scratch words, as any thread left them
+	trampoline  *term                // the top of the trampoline stack
+	cr3         *term                // CR3 as a call finds it
+	flushes     *term                // UserPCIDFlushMask
+	work        *term                // Thread.Flags at the start
+	bsd         [numBSD]word         // of the Thread
+	callWork    *term                // Thread.SyscallWork
+	kstack      *term                // Thread.KStackOffset
+	canary      *term                // Thread.StackCanary
+	shadow      [numShadowMSRs]*term // the MSRs of shadow stacks, as the thread that is switched had them
+	status      *term                // Thread.Status
+	percpu      map[uint64]*term     // other words of PerCPU, by offset
+	area        *term                // the per-CPU area, where the kernel's GS points
+	bases       [numBases]*term      // of the user's segments
+	selectors   [6]*term
+	xmm         [numXMM]*term // the user's, two words each
+	x87         [numX87]*term
+	mxcsr       *term
+	msrs        [numMSRs]*term // those of SYSCALL, before the set-up
 	eventSymbols
 }
 
@@ -273,9 +274,9 @@ func newSymbols() *symbols {
 	s := &symbols{
 		rip: symbol("user.RIP", true), flags: symbol("user.RFLAGS", true),
 		top: symbol("stack.top", false), eventSymbols: newEventSymbols(),
-		prev: symbol("thread", false), next: symbol("next", false),
+		prev: symbol("thread", false), next: symbol("next", false), left: symbol("the thread that leaves", false),
 		prevRSP: symbol("kernel.RSP", false), ret: symbol("the return address", false),
-		nextSP: symbol("next.SP", false), nextIP: symbol("next.IP", false),
+		nextSP: symbol("next.SP", false), nextUserSP: symbol("next.UserSP", true),
 		callWork: symbol("thread.SyscallWork", false), kstack: symbol("thread.KStackOffset", false),
 		canary: symbol("thread.StackCanary", false),
 		shadow: [numShadowMSRs]*term{shadowUCET: symbol("thread.UserCET", false), shadowSSP: symbol("user.SSP", true)},
@@ -397,8 +398,8 @@ func (s *symbols) afterSYSCALL(entry, mask uint64) *state {
 	return st
 }
 
-// atSwitch returns the machine when __switch_to jumps to the variant's switch: the thread
-// that leaves is in RDI, the next in RSI and in the per-CPU area.
+// atSwitch returns the machine when the kernel jumps to the variant's switch: the thread
+// that leaves is in RDI and in the per-CPU area, the next in RSI.
 func (s *symbols) atSwitch(entry uint64) *state {
 	st := &state{phase: inLeave, pc: entry, origin: s.prevRSP.value().add(8), cells: make(stack, numCells), work: s.work.value(), mxcsr: word{v: s.mxcsr.value()}}
 	st.expect.bases = [numBases]value{s.bases[baseFS].value(), s.bases[baseGS].value(), s.area.value()}

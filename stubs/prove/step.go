@@ -30,6 +30,9 @@ func (m *machine) step(st *state) bool {
 		if p := m.partOf(st.pc); p == nil && f != nil && (m.entry == 0 || m.prefixOf(before) != nil) { // a head falls into it, or a prefix
 			st.to = known(st.pc)
 			m.enter(st, f)
+		} else if p == nil && f != nil && m.branchesTo(before, st.pc) {
+			st.at, st.to = before, known(st.pc)
+			m.enter(st, f)
 		} else if p == nil {
 			m.differs(st, claimTarget, 0, nil, word{v: known(st.pc)}, "an instruction of the variant: it runs off the end of the function")
 		} else {
@@ -64,7 +67,17 @@ func (m *machine) step(st *state) bool {
 		return false
 	}
 	m.learns(st)
+	if st.phase == inLeave && st.regs[rSP].v.t == m.s.nextSP {
+		m.switched(st)
+		return false
+	}
 	return m.boundary(st)
+}
+
+// branchesTo reports whether the instruction at an address is a conditional branch to another.
+func (m *machine) branchesTo(from, to uint64) bool {
+	in, err := m.fetch(from)
+	return err == nil && in.op == opJCC && uint64(in.src.imm) == to
 }
 
 // decide takes the way of a condition that the facts decide, and returns true. If the

@@ -34,9 +34,9 @@ var survivorsOfReturns = []survivor{
 	survives("clear_bhb_inner", one("JNE"), "condition is (AE|A|NS|GE|G)", "the count comes down from 5 to 0, or there is a turn more"),
 	survives("clear_bhb_inner", one("RET"), "deleted", "the end of the loop pops and returns instead, and comes again behind the RETs of the other turns"),
 	survives("clear_bhb_inner", one("LFENCE"), changesPlaces, "no branch comes between"),
-	survives("clear_bhb_inner|"+stubs.SwitchResume+"|"+inTree, one("JMP", to("its_return_thunk")), "bit [467] of the displacement",
+	survives("clear_bhb_inner|"+stubs.SwitchTo+"|"+inTree, one("JMP", to("its_return_thunk")), "bit [467] of the displacement",
 		"it lands at a RET of the loop, which is in an upper half too, or at the loop, which ends by the thunk"),
-	survives(stubs.SwitchResume+"|"+inTree, one("JMP", to("srso_alias_return_thunk")), "bit 4 of the displacement",
+	survives(stubs.SwitchTo+"|"+inTree, one("JMP", to("srso_alias_return_thunk")), "bit 4 of the displacement",
 		"it lands at "+inAlias+", which goes there"),
 	survivesLanding(inTree, one("JMP", to("srso_return_thunk")), atStartOf(inAsserts, "entry_untrain_ret"), "it lands at a function that returns by the same thunk, and looks at what nothing sets or forgets once more what was learnt of RETs"),
 

@@ -234,6 +234,12 @@ var survivorsOfAssembly = []survivor{
 	survives("do_syscall_64", touching(asm.RBX), "base is RDI",
 		"RDI is the frame still"),
 
+	// The context switch that calls __switch_to.
+	survives("__switch_to_asm", slices.Concat(one("MOVQ", asm.RSI, asm.RBP), one("MOVQ", asm.RBP, asm.RSI)), ".*",
+		"as in 3.19 RBP has RSI, which __switch_to does not keep and nobody looks at again; what else is written is loaded again behind it"),
+	survives("__switch_to_asm", one("MOVQ", asm.RAX, asm.RDI), ".*",
+		"RDI is for 3.19's ret_from_fork, and this kernel's has no use for the thread that was left"),
+
 	// The slow path in assembly.
 	survives("entry_SYSCALL_64|int_ret_from_sys_call|retint_swapgs", slices.Concat(one("JMP", to("restore_c_regs_and_iret")), one("JMP", to("native_iret"))), "deleted",
 		"it goes to the next instruction"),

@@ -104,10 +104,10 @@ var survivorsOfTree = []survivor{
 	survives("entry_SYSCALL_64", one("SHRQ", 32, asm.RDX), runTwice, "SPEC_CTRL has nothing in its upper half"),
 
 	// rsb=filled.
-	survives(stubs.SwitchResume, one("DECL"), "the width is .*", "the count is small"),
-	survives(stubs.SwitchResume, one("JNE", "fill_return_buffer"), "condition is NS|"+changesPlaces, "it goes round once more, or LFENCE comes a turn earlier: execution is the same"),
-	survives(stubs.SwitchResume, one("LFENCE"), changesPlaces, "no RET comes between"),
-	survives(stubs.SwitchResume, one("MOVL", 16, asm.R12), "bit ([0-3]|[5-9]|1[0-3]) of the constant", "there are more turns than are needed"),
+	survives(stubs.SwitchTo, one("DECL"), "the width is .*", "the count is small"),
+	survives(stubs.SwitchTo, one("JNE", "fill_return_buffer"), "condition is NS|"+changesPlaces, "it goes round once more, or LFENCE comes a turn earlier: execution is the same"),
+	survives(stubs.SwitchTo, one("LFENCE"), changesPlaces, "no RET comes between"),
+	survives(stubs.SwitchTo, one("MOVL", 16, asm.R12), "bit ([0-3]|[5-9]|1[0-3]) of the constant", "there are more turns than are needed"),
 }
 
 // unnamed reports whether an operand is the target of a branch without a label: over what

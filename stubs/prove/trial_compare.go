@@ -91,12 +91,7 @@ func (r *runner) memory(st *state) []memoryWord {
 	}
 	if st.phase == inLeave {
 		one("next.SP", p.Next+uint64(thread.SP.Off), r.s.nextSP.value(), false)
-		one("next.IP", p.Next+uint64(thread.IP.Off), r.s.nextIP.value(), false)
-		for i, w := range st.ahead {
-			if w.written() {
-				list = append(list, memoryWord{"the next thread's stack", r.word(r.s.nextSP.value()) - 8*uint64(i+1), w.v, w.by, true, false})
-			}
-		}
+		one("next.UserSP", p.Next+uint64(thread.UserSP.Off), r.s.nextUserSP.value(), false)
 	}
 	return list
 }
@@ -166,7 +161,7 @@ func (r *runner) set(st *state) error {
 	write := func(addr, word uint64) { addrs, words = append(addrs, addr), append(words, word) }
 	p := r.places
 	current := p.Stack - layout.ThreadSize
-	if st.phase == inLeave {
+	if st.phase == inResume && !st.current {
 		current = p.Next
 	}
 	trampoline := current + layout.ThreadSize

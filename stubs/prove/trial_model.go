@@ -170,8 +170,8 @@ func (r *runner) pin() {
 	s, p := r.s, r.places
 	const canonical = 1<<46 - 1
 	for t, n := range map[*term]uint64{
-		s.area: p.PerCPU, s.top: p.Stack, s.trampoline: p.Trampoline, s.prev: p.Stack - layout.ThreadSize, s.next: p.Next,
-		s.prevRSP: p.Stack - 8*numCells - 8, s.nextSP: p.Next + layout.ThreadSize - 1024, s.nextIP: p.Elsewhere, s.ret: p.Elsewhere,
+		s.area: p.PerCPU, s.top: p.Stack, s.trampoline: p.Trampoline, s.prev: p.Stack - layout.ThreadSize, s.next: p.Next, s.left: p.Next,
+		s.prevRSP: p.Stack - 8*numCells - 8, s.nextSP: p.Next + layout.ThreadSize - 1024, s.ret: p.Elsewhere,
 		s.cr3:           p.CR3 | layout.PTIUserBits*(r.rng.Uint64()&1),
 		s.bases[baseFS]: r.rng.Uint64() & canonical, s.bases[baseGS]: r.rng.Uint64() & canonical,
 		s.msrs[msrEFER]: p.EFER,

@@ -28,8 +28,8 @@ type Walk struct {
 	// OwnExit is set if that call does not come back to Exit. Restore then ends in
 	// ring 3.
 	OwnExit bool
-	// Out is the context switch up to the jump to the next thread. In goes from
-	// there, when the thread runs again, to the caller of the switch.
+	// Out is the context switch up to the change of stacks. In goes from there, when the
+	// thread runs again, to the caller of the switch, without __switch_to.
 	Out, In []Step
 }
 

@@ -21,6 +21,8 @@ const (
 	tracerLeft                           // syscall_trace_leave: the same behind the handler
 	eraser                               // stackleak_erase: overwrites the thread's stack below the frame
 	dispatcher                           // x64_sys_call: makes the call RSI from full pt_regs at RDI
+	switcher                             // __switch_to: makes RSI the current thread, on its stack
+	beginner                             // ret_from_fork: begins a new thread
 	preempter                            // preempt_schedule: runs another thread, with interrupts on
 	hardware                             // stands for SYSRETQ, IRETQ and the switch in claims
 )
