@@ -28,7 +28,7 @@ func TestExitStatus(t *testing.T) {
 	hello := filepath.Join(programDir, "hello")
 	t.Setenv("HELLO", hello)
 	t.Setenv("WRONG", file("wrong.S", "# entrylab: base linux-3.19\nentry_SYSCALL_64:\n\tmovl $-38, %eax\n\tsysretq\n"))
-	t.Setenv("LOOP", file("loop.S", "# entrylab: base linux-3.19\nentry_SYSCALL_64:\n\tjmp entry_SYSCALL_64\n"))
+	t.Setenv("UNKNOWN", file("unknown.S", "# entrylab: base linux-3.19\nentry_SYSCALL_64:\n\txsave (%rsp)\n"))
 	t.Setenv("BAD", file("bad.S", "# entrylab: base linux-3.19\nentry_SYSCALL_64:\n\tpushq %foo\n"))
 	t.Setenv("RESULTS", filepath.Join(dir, "results"))
 	t.Setenv("OUT", filepath.Join(dir, "out"))
@@ -47,7 +47,7 @@ func TestExitStatus(t *testing.T) {
 		{"layout", 0, "^$"},
 		{"layout x", 2, "^entrylab layout: "},
 		{"list linux-4.1", 0, "^$"},
-		{"list $LOOP", 0, "^$"}, // a listing says itself what is undecided
+		{"list $UNKNOWN", 0, "^$"}, // a listing says itself what is undecided
 		{"list $WRONG", 1, "^$"},
 		{"list $BAD", 2, "^entrylab list: .*bad register"},
 		{"diff linux-3.19 linux-4.1", 0, "^$"},
@@ -55,13 +55,13 @@ func TestExitStatus(t *testing.T) {
 		{"diff linux-3.19 x", 2, "^entrylab diff: variant"},
 		{"prove linux-3.19", 0, "^$"},
 		{"prove $WRONG", 1, "^$"},
-		{"prove $LOOP", 1, "^$"},
+		{"prove $UNKNOWN", 1, "^$"},
 		{"prove x", 2, "^entrylab prove: variant"},
 		{"build -o $OUT -init $HELLO", 0, ""},
 		{"build -o $OUT -init $HELLO -variants $WRONG", 1, "refuted"},
 		{"build -o $OUT -init $OUT", 2, "^entrylab build: "},
 		{"verify -variants $WRONG", 1, "refuted"},
-		{"verify -variants $LOOP", 1, "undecided"},
+		{"verify -variants $UNKNOWN", 1, "undecided"},
 		{"verify x", 2, "^entrylab verify: takes no argument"},
 		{"compare -engine static -o $RESULTS linux-3.19 linux-4.1", 0, "^$"},
 		{"compare -engine static linux-3.19 $WRONG", 1, "refuted"},
@@ -74,7 +74,7 @@ func TestExitStatus(t *testing.T) {
 		{"study -engines static -o $OUT.jsonl", 0, ""},
 		{"nightly -plan -store $OUT.nights", 0, "^$"},
 		{"nightly x", 2, "^entrylab nightly: takes no argument"},
-		{"nightly -matrix $LOOP -store $OUT.nights", 2, "^entrylab nightly: .*loop.S:2: "},
+		{"nightly -matrix $UNKNOWN -store $OUT.nights", 2, "^entrylab nightly: .*unknown.S:2: "},
 		{"nightly -store mysql://x/y", 2, "^entrylab nightly: history: .*no store has the scheme"},
 		{"work", 2, "^entrylab work: Required flag \"queue\""},
 		{"work -queue $OUT.nights", 2, "^entrylab work: queue: want the URL of a PostgreSQL database"},
@@ -103,7 +103,7 @@ func TestExitStatus(t *testing.T) {
 		{"boot -timeout 1s" + ending[len("boot"):] + "hang", 124, "^entrylab boot: end: time-out: no end after "},
 		{"boot -engine tcg -memory 4 -init $HELLO", 125, "^entrylab boot: end: no verdict: cannot boot: too little memory"},
 		{"boot -init $HELLO -variant $WRONG", 1, "^entrylab boot: end: refuted: not proved right"},
-		{"boot -init $HELLO -variant $LOOP", 1, "^entrylab boot: end: refuted: not proved right"},
+		{"boot -init $HELLO -variant $UNKNOWN", 1, "^entrylab boot: end: refuted: not proved right"},
 		{"boot -init $HELLO -variant $BAD", 125, "^entrylab boot: end: error: .*bad register"},
 		{"boot -init $BAD", 125, "^entrylab boot: end: error: .*is not an ELF program"},
 		{"boot -engine warp -init $HELLO", 125, "^entrylab boot: end: error: .*warp"},

@@ -336,7 +336,8 @@ func TestInclude(t *testing.T) {
 
 // TestBases: any preset but FRED's can be the base. For a file with a preset's own entry the proof
 // is the same as for that entry: each instruction leaves the same in each register
-// and slot, and as many claims hold on as many paths.
+// and slot, and as many claims hold on as many paths. A file alone is held to one claim more,
+// about RSP where it goes to its base's slow exit.
 func TestBases(t *testing.T) {
 	need.Tool(t, "as")
 	for _, p := range stubs.Presets() {
@@ -392,6 +393,9 @@ func proofOfEntry(t *testing.T, n stubs.Variant, size uint64) ([]string, uint64)
 		text := fmt.Sprintf("+%#x: %s = %q, %q", off, k.Defines, k.Values, k.RegValues)
 		known = append(known, kernelAddress.ReplaceAllString(text, "an address"))
 	}
+	proof.Claims = slices.DeleteFunc(proof.Claims, func(c prove.Claim) bool {
+		return c.What == "RSP is where the frame of "+stubs.SlowExit+" says"
+	})
 	_, figures, _ := strings.Cut(proof.String(), ": ")
 	return append(known, figures), end
 }
