@@ -239,6 +239,14 @@ var survivorsOfAssembly = []survivor{
 		"as in 3.19 RBP has RSI, which __switch_to does not keep and nobody looks at again; what else is written is loaded again behind it"),
 	survives("__switch_to_asm", one("MOVQ", asm.RAX, asm.RDI), ".*",
 		"RDI is for 3.19's ret_from_fork, and this kernel's has no use for the thread that was left"),
+	survives("__switch_to_asm", one("JNE", to("ret_from_fork")), "deleted|condition is (A|B|L|NP|O|S)|"+changesPlaces,
+		"a new thread's frame has ret_from_fork for its return address, too; behind TESTL A is NE, and the others are never true"),
+	survives("__switch_to_asm", one("TESTL", layout.TIFFork, anything), "bit 18 of the constant",
+		"a new thread's frame has ret_from_fork for its return address, too"),
+	survives("__switch_to_asm", one("MOVQ", anything, regOf(asm.RSP, asm.RAX)), "base is RBP",
+		"RBP is RSI"),
+	survives("__switch_to_asm", one("MOVQ", asm.RAX, anything), changesPlaces,
+		"the two stores are of two words"),
 
 	// The slow path in assembly.
 	survives("entry_SYSCALL_64|int_ret_from_sys_call|retint_swapgs", slices.Concat(one("JMP", to("restore_c_regs_and_iret")), one("JMP", to("native_iret"))), "deleted",
