@@ -84,7 +84,7 @@ func TestList(t *testing.T) {
 			`(?m)^entry_SYSCALL_64\.linux-3\.19:\n +0 +0f01f8 +SWAPGS`, `(?m)^ +[0-9a-f]+ +480f07 +SYSRETQ`,
 			`^// linux-3\.19: .*\n// linux-3\.19: proved: `, `MOVQ +PerCPU\.RSPScratch\(GS\), RSP +// RSP = user\.RSP or 5 others\n`,
 			`MOVQ +RCX, PtRegs\.IP\(RSP\)`, `(?m)^__switch_to.*\.linux-3\.19:$`, `(?m)^stub_rt_sigreturn\.linux-3\.19:$`,
-			`(?m)^// follows: torvalds/linux b645af2d5905 `, `(?m)^// config: without CONFIG_X86_X32_ABI, `, `(?m)^// not here: the release's context switch: `,
+			`(?m)^// follows: torvalds/linux b645af2d5905 `, `(?m)^// config: without CONFIG_X86_X32_ABI, `, `(?m)^// not here: in the context switch, the load of thread_info's address: `,
 		}},
 		{"linux-4.1", []string{`(?m)^ +[0-9a-f]+ +51 +PUSHQ +RCX +// ip = user\.RIP$`, `(?m)^ +[0-9a-f]+ +6a2b +PUSHQ +\$0x2b +// ss = 0x2b$`}},
 		{"sp=frame,irq=frame", []string{`^// linux-3\.19\+a: sp=frame,`, `(?m)^entry_SYSCALL_64\.linux-3\.19\+a:$`}},

@@ -12,7 +12,7 @@ func TestDiffCommand(t *testing.T) {
 		t.Fatalf("status %d, stderr %q", status, stderr)
 	}
 	for _, want := range []string{
-		"\n__switch_to_asm: the same, 13 instructions, 45 bytes\n",
+		"\n__switch_to_asm: the same, 26 instructions, 90 bytes\n",
 		"\nentry_SYSCALL_64: -3 +3 instructions\n", // filled at entry, not before a signal
 		">      MOVQ RCX, PtRegs.CX(RSP)  // cx = user.RIP\n",
 	} {

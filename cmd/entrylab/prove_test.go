@@ -31,10 +31,10 @@ func TestProve(t *testing.T) {
 			`(?m)^; bare: proved: .*\n; bare: z3 agrees: \d+ claims on paths in \d+ questions`,
 		}},
 		{"run", []string{"-confirm", "bare"}, 3, []string{
-			`(?m)^  in QEMU: 30 of 30 paths, each with a random model: \d+ instructions, \d+ returns to ring 3; \d+ words and flags compared, 0 paths differ$`,
-			`(?m)^  on this CPU in ring 3: 30 of 30 paths`,
+			`(?m)^  in QEMU: 40 of 40 paths, each with a random model: \d+ instructions, \d+ returns to ring 3; \d+ words and flags compared, 0 paths differ$`,
+			`(?m)^  on this CPU in ring 3: 40 of 40 paths`,
 		}},
-		{"run, as a table", []string{"-confirm", "-format", "json", "bare"}, 0, []string{`"machine": "in QEMU",\s*"outcome": "proved",\s*"paths": 3`}},
+		{"run, as a table", []string{"-confirm", "-format", "json", "bare"}, 0, []string{`"machine": "in QEMU",\s*"outcome": "proved",\s*"paths": 4`}},
 		{"in full", []string{"-v", "linux-3.19"}, 0, []string{
 			`(?m)^  entry_SYSCALL_64\.linux-3\.19\+0x[0-9a-f]+ SYSRETQ \(stubs/axis_exit\.go:\d+\): proved: RCX is canonical$`,
 			`(?m)^kernel: current_user_stack_pointer\+0x[0-9a-f]+ MOVQ PerCPU\.RSPScratch\(GS\), RAX \(.*\) reads PerCPU\.RSPScratch$`,
