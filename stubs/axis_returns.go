@@ -79,15 +79,19 @@ const (
 	srsoAliasSafe   = "srso_alias_safe_ret"
 	itsReturn       = "its_return_thunk"
 	depthReturn     = "call_depth_return_thunk"
+
+	srsoReturnLast      = "srso_return_thunk_last"
+	srsoAliasReturnLast = "srso_alias_return_thunk_last"
 )
 
-// thunkNames are the functions that return, and the places where their RETs begin.
-var thunkNames = map[Value]struct{ thunk, rets string }{
-	ReturnsRetbleed:  {retbleedReturn, retbleedReturn},
-	ReturnsSRSO:      {srsoReturn, srsoSafe},
-	ReturnsSRSOAlias: {srsoAliasReturn, srsoAliasSafe},
-	ReturnsITS:       {itsReturn, itsReturn},
-	ReturnsDepth:     {depthReturn, depthReturn},
+// thunkNames are the functions that return, the places where their RETs begin, and the
+// place to which the last CALL in them would return, if they have one.
+var thunkNames = map[Value]struct{ thunk, rets, last string }{
+	ReturnsRetbleed:  {retbleedReturn, retbleedReturn, ""},
+	ReturnsSRSO:      {srsoReturn, srsoSafe, srsoReturnLast},
+	ReturnsSRSOAlias: {srsoAliasReturn, srsoAliasSafe, srsoAliasReturnLast},
+	ReturnsITS:       {itsReturn, itsReturn, ""},
+	ReturnsDepth:     {depthReturn, depthReturn, depthFilled(DepthFill - 1)},
 }
 
 // ReturnsAt returns the name of the place behind which the variant's RETs are, without its
@@ -107,6 +111,17 @@ func (v Axes) returnThunk() string {
 	for value, names := range thunkNames {
 		if v.Is(value) {
 			return names.thunk
+		}
+	}
+	return ""
+}
+
+// thunkLast returns the name of the place to which the last CALL in the function
+// returnThunk would return, without its suffix; "" if it has none.
+func (v Axes) thunkLast() string {
+	for value, names := range thunkNames {
+		if v.Is(value) {
+			return names.last
 		}
 	}
 	return ""
@@ -161,6 +176,7 @@ func returnFuncs(v Axes, suffix string) []Func {
 	case v.Is(ReturnsSRSO):
 		funcs := []Func{FUNC(FuncName(srsoReturn, suffix), "srso_return_thunk returns to the address on top of the stack.",
 			CALL(FuncName(srsoSafe, suffix)),
+			GLOBAL(FuncName(srsoReturnLast, suffix)),
 			UD2().C("the RET is predicted to come here"),
 		).In("entry")}
 		if !v.Is(UntrainSRSO) {
@@ -188,6 +204,7 @@ func (v Axes) aliasThunk(suffix string) []Func {
 		).In("entry"),
 		FUNC(FuncName(srsoAliasReturn, suffix), "srso_alias_return_thunk returns to the address on top of the stack.",
 			CALL(FuncName(srsoAliasSafe, suffix)),
+			GLOBAL(FuncName(srsoAliasReturnLast, suffix)),
 			UD2().C("the RET is predicted to come here"),
 		).In("entry"),
 	}
@@ -198,7 +215,7 @@ func (v Axes) aliasThunk(suffix string) []Func {
 func (v Axes) depthThunk(suffix string) Func {
 	var fill Block
 	for i := range DepthFill {
-		next := FuncName("depth_filled_"+string(rune('a'+i)), suffix)
+		next := FuncName(depthFilled(i), suffix)
 		fill = append(fill, CALL(next), INT3().C("a RET is predicted to come here"), GLOBAL(next))
 	}
 	return FUNC(FuncName(depthReturn, suffix), "call_depth_return_thunk returns to the address on top of the stack.",
@@ -214,6 +231,9 @@ func (v Axes) depthThunk(suffix string) Func {
 		INT3(),
 	).At(lineSize, 0).In("entry")
 }
+
+// depthFilled returns the name of the place behind CALL i that fills the return stack.
+func depthFilled(i int) string { return "depth_filled_" + string(rune('a'+i)) }
 
 // creditDepth notes that the return stack is full.
 func (v Axes) creditDepth() Block {

@@ -140,7 +140,7 @@ func (n Variant) desc() layout.VariantDesc[any] {
 		OldRSP:      n.Axes.oldRSP(),
 		TrapReturn:  uint64(0),
 		NewThread:   uint64(0),
-		ErrorEntry:  uint64(0), ParanoidEntry: uint64(0), ReturnThunk: uint64(0), CountsCalls: word(n.Axes.Is(ReturnsDepth)), DebugFirst: uint64(0), DebugLast: uint64(0),
+		ErrorEntry:  uint64(0), ParanoidEntry: uint64(0), ReturnThunk: uint64(0), ReturnThunkLast: uint64(0), CountsCalls: word(n.Axes.Is(ReturnsDepth)), DebugFirst: uint64(0), DebugLast: uint64(0),
 		ForceIRET: n.Axes.forceIRET(),
 		SpecCtrl:  n.Axes.specCtrl(),
 		Info:      n.Axes.info(n.Name),
@@ -164,6 +164,9 @@ func (n Variant) desc() layout.VariantDesc[any] {
 	}
 	if thunk := n.Axes.returnThunk(); thunk != "" {
 		d.ReturnThunk = stub(thunk)
+		if last := n.Axes.thunkLast(); last != "" {
+			d.ReturnThunkLast = stub(last)
+		}
 	}
 	if n.Axes.Is(EntryFRED) {
 		d.DebugFirst, d.DebugLast = stub(FREDKernelEntry), stub(fredKernelLast)

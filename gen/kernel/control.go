@@ -170,6 +170,7 @@ what the old variant keeps in RSPScratch would be handled by the new one's rule.
 		MOVQ(desc.ReturnThunk, RDI),
 		MOVQ(desc.CountsCalls, RSI),
 		CALL(returnsSelect),
+		copyField(desc.ReturnThunkLast, Sym(returnThunkLast)),
 		copyField(desc.DebugFirst, Sym(debugOwn)),
 		copyField(desc.DebugLast, Sym(debugOwn).Add(8)),
 		copyField(desc.ForceIRET, gs.ForceIRET),

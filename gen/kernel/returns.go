@@ -11,7 +11,7 @@ import (
 // follow the selected variant (Linux 6.12: arch/x86/kernel/alternative.c, apply_returns;
 // arch/x86/kernel/callthunks.c).
 func returnThunks() Program {
-	return Program{Funcs: Funcs(returnsSelect), Data: []Data{returnThunk, callsCounted}}
+	return Program{Funcs: Funcs(returnsSelect), Data: []Data{returnThunk, returnThunkLast, callsCounted}}
 }
 
 // keepRET returns the names of the functions that return by RET whatever the variant, and
@@ -26,6 +26,9 @@ var keepRET = sync.OnceValue(func() (names []string) {
 
 // returnThunk is where the kernel's functions jump to return, 0 if they return by RET.
 var returnThunk = BSS("return_thunk", 8, 8)
+
+// returnThunkLast is VariantDesc.ReturnThunkLast of the selected variant.
+var returnThunkLast = BSS("return_thunk_last", 8, 8)
 
 // callsCounted is VariantDesc.CountsCalls of the selected variant.
 var callsCounted = BSS("calls_counted", 8, 8)
@@ -99,23 +102,32 @@ behind a RET or JMP, or its opcode.`,
 	).Takes(RDI, RSI).Keeps(R8)
 }
 
-// returnsToKernel returns if behind addresses of the group "entry" the word on the
-// interrupted stack is an address of the kernel's functions: one of them is returning by the
-// variant's thunk, which lies in that group, and its callers are not to be preempted. A thunk
-// calls itself, to fill the CPU's return stack 16 times. The words end at the latest where the
-// CPU has pushed ring 3's SS. Clobbers RAX, RCX, RDX, RSI.
+// returnsToKernel returns if a function of the kernel is returning by the variant's thunk,
+// which lies in the group "entry": its callers are not to be preempted. Then the word on the
+// interrupted stack, behind those that CALLs in the thunk have pushed, is an address of the
+// kernel's functions. What lies behind it is not looked at: it may never have been written.
+// Clobbers RAX, RCX, RDX, RSI.
 func returnsToKernel(sp Mem) Block {
 	return Block{
+		MOVQ(Sym(returnThunk), RCX),
+		TESTQ(RCX, RCX),
+		JE("no_caller_in_kernel"),
 		MOVQ(sp, RDX),
-		LEAQ(Sym(entryStart), RCX),
-		LEAQ(Sym(entryEnd), RSI),
+		MOVQ(Sym(returnThunkLast), RSI),
 		DO(
 			MOVQ(RDX.At(0), RAX),
 			ADDQ(8, RDX),
 			CMPQ(RAX, RCX),
 			BREAK(B),
 			CMPQ(RAX, RSI),
-		).WHILE(B),
+		).WHILE(BE),
+		LEAQ(Sym(entryStart), RCX),
+		CMPQ(RAX, RCX),
+		IF(AE,
+			LEAQ(Sym(entryEnd), RCX),
+			CMPQ(RAX, RCX),
+			IF(B, JMP("no_caller_in_kernel")),
+		),
 		LEAQ(Sym(textStart), RCX),
 		CMPQ(RAX, RCX),
 		IF(AE,
@@ -123,5 +135,6 @@ func returnsToKernel(sp Mem) Block {
 			CMPQ(RAX, RCX),
 			IF(B, RETURN()),
 		),
+		LABEL("no_caller_in_kernel"),
 	}
 }

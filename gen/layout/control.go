@@ -352,6 +352,9 @@ type VariantDesc[T any] struct {
 	// ReturnThunk is where the kernel's functions jump to return while the variant is
 	// selected; 0: they return by RET.
 	ReturnThunk T
+	// ReturnThunkLast is the last address to which a CALL in ReturnThunk returns; 0: it has
+	// none.
+	ReturnThunkLast T
 	// CountsCalls is 1 if ReturnThunk counts the call depth down, so that their CALLs must
 	// count it up; else 0.
 	CountsCalls T
