@@ -84,9 +84,14 @@ const (
 	srsoAliasReturnLast = "srso_alias_return_thunk_last"
 )
 
-// thunkNames are the functions that return, the places where their RETs begin, and the
-// place to which the last CALL in them would return, if they have one.
-var thunkNames = map[Value]struct{ thunk, rets, last string }{
+// thunkNames are the names of a return thunk, without the variant's suffix.
+type thunkNames struct {
+	thunk string // the function that returns
+	rets  string // the place where its RET begins
+	last  string // the place to which the last CALL in it would return, "" if it has none
+}
+
+var thunks = map[Value]thunkNames{
 	ReturnsRetbleed:  {retbleedReturn, retbleedReturn, ""},
 	ReturnsSRSO:      {srsoReturn, srsoSafe, srsoReturnLast},
 	ReturnsSRSOAlias: {srsoAliasReturn, srsoAliasSafe, srsoAliasReturnLast},
@@ -94,42 +99,24 @@ var thunkNames = map[Value]struct{ thunk, rets, last string }{
 	ReturnsDepth:     {depthReturn, depthReturn, depthFilled(DepthFill - 1)},
 }
 
+// returnThunk returns the names of the function by which others return; empty ones if each
+// has its own RET.
+func (v Axes) returnThunk() thunkNames {
+	for value, names := range thunks {
+		if v.Is(value) {
+			return names
+		}
+	}
+	return thunkNames{}
+}
+
 // ReturnsAt returns the name of the place behind which the variant's RETs are, without its
 // suffix; "" if each function has its own.
-func (v Axes) ReturnsAt() string {
-	for value, names := range thunkNames {
-		if v.Is(value) {
-			return names.rets
-		}
-	}
-	return ""
-}
-
-// returnThunk returns the name of the function by which others return, without its suffix;
-// "" if each has its own RET.
-func (v Axes) returnThunk() string {
-	for value, names := range thunkNames {
-		if v.Is(value) {
-			return names.thunk
-		}
-	}
-	return ""
-}
-
-// thunkLast returns the name of the place to which the last CALL in the function
-// returnThunk would return, without its suffix; "" if it has none.
-func (v Axes) thunkLast() string {
-	for value, names := range thunkNames {
-		if v.Is(value) {
-			return names.last
-		}
-	}
-	return ""
-}
+func (v Axes) ReturnsAt() string { return v.returnThunk().rets }
 
 // returns ends a function.
 func (v Axes) returns(suffix string) Ins {
-	if thunk := v.returnThunk(); thunk != "" {
+	if thunk := v.returnThunk().thunk; thunk != "" {
 		return JMP(FuncName(thunk, suffix))
 	}
 	return RET()

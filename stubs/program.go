@@ -162,10 +162,10 @@ func (n Variant) desc() layout.VariantDesc[any] {
 	if n.Axes.Is(ParanoidRDGSBASE) {
 		d.ParanoidEntry, d.DebugFirst, d.DebugLast = stub(ParanoidEntry), stub(ParanoidEntry), stub(ParanoidLast)
 	}
-	if thunk := n.Axes.returnThunk(); thunk != "" {
-		d.ReturnThunk = stub(thunk)
-		if last := n.Axes.thunkLast(); last != "" {
-			d.ReturnThunkLast = stub(last)
+	if names := n.Axes.returnThunk(); names.thunk != "" {
+		d.ReturnThunk = stub(names.thunk)
+		if names.last != "" {
+			d.ReturnThunkLast = stub(names.last)
 		}
 	}
 	if n.Axes.Is(EntryFRED) {

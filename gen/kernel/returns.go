@@ -126,7 +126,7 @@ func returnsToKernel(sp Mem) Block {
 		IF(AE,
 			LEAQ(Sym(entryEnd), RCX),
 			CMPQ(RAX, RCX),
-			IF(B, JMP("no_caller_in_kernel")),
+			JB("no_caller_in_kernel"),
 		),
 		LEAQ(Sym(textStart), RCX),
 		CMPQ(RAX, RCX),

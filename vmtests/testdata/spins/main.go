@@ -24,7 +24,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "SysSelect:", errno)
 		os.Exit(1)
 	}
-	runtime.GOMAXPROCS(2) // both threads run Go code at any time
+	runtime.GOMAXPROCS(2) // the other thread goes on while this one is in a call
 	awake := make(chan struct{})
 	go func() {
 		close(awake)
